@@ -1,0 +1,1 @@
+"""Debezium and Kafka Connect: connector configuration, REST client, offsets, notifications, change events."""

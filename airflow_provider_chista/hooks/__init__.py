@@ -1,0 +1,1 @@
+"""One hook per system: Kafka Connect, Kafka, ClickHouse and the source database."""

@@ -1,0 +1,95 @@
+"""What Airflow asks of a provider: connection types, configuration, integrations.
+
+The function is called by every Airflow component and at every ``airflow`` command, so this module imports nothing.
+The keys are those of Airflow's ``provider_info.schema.json``; the connection form is declared here, because Airflow
+does not import a hook to draw a form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+DISTRIBUTION = "airflow-provider-chista"
+"""Must equal the canonical name of the distribution: Airflow refuses to start any command when the two differ."""
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Provider information for the entry point group ``apache_airflow_provider``."""
+    return {
+        "package-name": DISTRIBUTION,
+        "name": "Chista",
+        "description": (
+            "Archives rows of MySQL, MariaDB and PostgreSQL into ClickHouse through Debezium and Kafka, "
+            "proves them equal row by row, and deletes them at the source after that."
+        ),
+        "integrations": [
+            {
+                "integration-name": "Kafka Connect",
+                "external-doc-url": "https://kafka.apache.org/documentation/#connect",
+                "tags": ["software"],
+            },
+            {
+                "integration-name": "Debezium",
+                "external-doc-url": "https://debezium.io/documentation/reference/3.5/",
+                "tags": ["software"],
+            },
+        ],
+        "hooks": [
+            {
+                "integration-name": "Kafka Connect",
+                "python-modules": ["airflow_provider_chista.hooks.kafka_connect"],
+            },
+        ],
+        "connection-types": [KAFKA_CONNECT],
+        "config": {"chista": CONFIGURATION},
+    }
+
+
+KAFKA_CONNECT: dict[str, Any] = {
+    "connection-type": "kafka_connect",
+    "hook-class-name": "airflow_provider_chista.hooks.kafka_connect.KafkaConnectHook",
+    "hook-name": "Kafka Connect",
+    "ui-field-behaviour": {
+        "hidden-fields": ["extra"],
+        "relabeling": {"host": "URL or host", "login": "User", "schema": "Scheme"},
+        "placeholders": {
+            "host": "http://connect:8083",
+            "port": "8083, unless the URL has one",
+            "schema": "http or https, unless the URL says it",
+            "login": "only when the worker asks for basic authentication",
+        },
+    },
+    "conn-fields": {
+        "verify": {
+            "label": "Verify TLS certificate",
+            "description": "Check the worker's certificate and host name; switch off only for a test.",
+            "schema": {"type": "boolean", "default": True},
+        },
+        "ca_file": {
+            "label": "CA file",
+            "description": "Path on the Airflow workers of a PEM file that signs the worker's certificate.",
+            "schema": {"type": ["string", "null"], "default": None},
+        },
+        "timeout": {
+            "label": "Timeout, seconds",
+            "description": "Longest wait for one answer of the worker.",
+            "schema": {"type": "number", "default": 30, "minimum": 1, "maximum": 600},
+        },
+    },
+}
+
+CONFIGURATION: dict[str, Any] = {
+    "description": "Settings of the archive provider airflow-provider-chista.",
+    "options": {
+        "state_database": {
+            "description": (
+                "ClickHouse database that holds the provider's own state: drained positions, dead letters, "
+                "quarantined deletes, the ledger of windows and purges."
+            ),
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "archive_state",
+            "default": "chista",
+        },
+    },
+}

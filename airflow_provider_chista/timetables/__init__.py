@@ -1,0 +1,1 @@
+"""Timetables: when the run of a range of rows starts."""
