@@ -1,0 +1,276 @@
+"""Configuration of a Debezium connector, built from a typed specification.
+
+:class:`ConnectorSpec` says what is captured from where; :meth:`ConnectorSpec.config` gives the properties. Settings
+that keep the promises are fixed (``settings.py``) and an override of them is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from airflow_provider_chista.debezium.settings import (
+    DEFAULTS,
+    DERIVED,
+    FIXED,
+    OWN,
+    REFUSED,
+    UNAVAILABLE_VALUE,
+)
+from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.model import TableId
+
+__all__ = [
+    "CONTROL_TABLES",
+    "UNAVAILABLE_VALUE",
+    "ConnectorSpec",
+    "Flavour",
+    "notification_topic",
+    "redact",
+    "secrets_of",
+    "topic_name",
+]
+
+Flavour = Literal["mysql", "mariadb", "postgres"]
+
+CONNECTOR_CLASSES: dict[Flavour, str] = {
+    "mysql": "io.debezium.connector.mysql.MySqlConnector",
+    "mariadb": "io.debezium.connector.mariadb.MariaDbConnector",
+    "postgres": "io.debezium.connector.postgresql.PostgresConnector",
+}
+
+CONTROL_TABLES = tuple(TableId("chista", name) for name in ("heartbeat", "marker", "purge_log", "signal"))
+"""Tables of the provider at each source; the connector captures them with the user's own."""
+
+HEARTBEAT_QUERIES: dict[Flavour, str] = {
+    "mysql": (
+        "INSERT INTO chista.heartbeat (id, beats) VALUES ({id}, 1) ON DUPLICATE KEY UPDATE beats = beats + 1"
+    ),
+    "mariadb": (
+        "INSERT INTO chista.heartbeat (id, beats) VALUES ({id}, 1) ON DUPLICATE KEY UPDATE beats = beats + 1"
+    ),
+    "postgres": (
+        "INSERT INTO chista.heartbeat AS own (id, beats) VALUES ({id}, 1) "
+        "ON CONFLICT (id) DO UPDATE SET beats = own.beats + 1"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ConnectorSpec:
+    """What one connector captures, from where, into which topics.
+
+    :param name: name of the connector; at most 200 characters, the size of its row in ``chista.heartbeat``.
+    :param flavour: the source: ``mysql``, ``mariadb`` or ``postgres``.
+    :param hostname: the source's host as the Connect worker reaches it.
+    :param port: its port.
+    :param user: the capture user.
+    :param password: its password, or a reference for a config provider of the worker, such as ``${env:NAME}``.
+    :param topic_prefix: first part of every topic's name.
+    :param tables: the tables to capture; the control tables are added.
+    :param database: the database to connect to; PostgreSQL only, and needed there.
+    :param kafka_bootstrap_servers: brokers as the worker reaches them; needed for the schema history of MySQL, MariaDB.
+    :param slot: replication slot, PostgreSQL only; by default ``chista_`` and the topic prefix.
+    :param publication: publication made by the administrator, PostgreSQL only.
+    :param server_id: the connector's own replica id, MySQL and MariaDB only; by default computed from the name.
+    :param heartbeat_ms: milliseconds between two heartbeats.
+    :param partitions: partitions of a new data topic.
+    :param replication_factor: copies of a new topic; -1 takes the broker's default.
+    :param retention: how long a new topic keeps records; None takes the broker's default.
+    :param max_record_bytes: largest record; must exceed the biggest row.
+    :param overrides: further properties, which win over the defaults.
+    """
+
+    name: str
+    flavour: Flavour
+    hostname: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    topic_prefix: str
+    tables: Sequence[TableId]
+    database: str | None = None
+    kafka_bootstrap_servers: str | None = None
+    slot: str | None = None
+    publication: str = "chista"
+    server_id: int | None = None
+    heartbeat_ms: int = 2000
+    partitions: int = 1
+    replication_factor: int = -1
+    retention: timedelta | None = timedelta(days=7)
+    max_record_bytes: int = 8 * 1024 * 1024
+    overrides: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def connector_class(self) -> str:
+        """The connector's Java class."""
+        return CONNECTOR_CLASSES[self.flavour]
+
+    def config(self) -> dict[str, str]:
+        """All properties, for validation and for ``PUT``.
+
+        :raises FatalError: an argument is missing or cannot be used.
+        :raises RefusedError: an override would break a promise.
+        """
+        self._check()
+        return {
+            **{key: value for key, value, flavours in DEFAULTS if self.flavour in flavours},
+            **self._derived(),
+            **{fixed.key: fixed.value for fixed in FIXED if self.flavour in fixed.flavours},
+            **self._checked_overrides(),
+        }
+
+    def _check(self) -> None:
+        if self.flavour not in CONNECTOR_CLASSES:
+            raise FatalError(f"flavour {self.flavour!r} is none of {', '.join(CONNECTOR_CLASSES)}")
+        # The name becomes a literal in the heartbeat's SQL; without backslash and control characters, doubled quotes
+        # are right in every SQL mode. Connect would resolve "${".
+        if not 0 < len(self.name) <= 200 or not self.name.isprintable() or re.search(r"\\|\$\{", self.name):
+            raise FatalError(
+                f"connector name {self.name!r} cannot be used; "
+                "give 1 to 200 printable characters without backslash and without ${"
+            )
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,120}", self.topic_prefix):
+            raise FatalError(
+                f"topic prefix {self.topic_prefix!r} cannot be part of a topic's name; use letters, digits, '.', '_', '-'"
+            )
+        if not self.tables:
+            raise FatalError(f"connector {self.name} captures no table; name at least one")
+        if self.flavour == "postgres" and not self.database:
+            raise FatalError(f"connector {self.name} needs the name of the PostgreSQL database")
+        if self.flavour != "postgres" and not self.kafka_bootstrap_servers:
+            raise FatalError(
+                f"connector {self.name} needs the Kafka brokers' addresses as the Connect worker reaches them, "
+                "for its schema history"
+            )
+        topics: dict[str, TableId] = {}
+        for table in {*self.tables, *CONTROL_TABLES}:
+            other = topics.setdefault(topic_name(self.topic_prefix, table), table)
+            if other != table:
+                raise FatalError(
+                    f"tables {other} and {table} would share the topic {topic_name(self.topic_prefix, table)}; "
+                    "capture them by connectors with different topic prefixes"
+                )
+
+    def _derived(self) -> dict[str, str]:
+        captured = sorted({*self.tables, *CONTROL_TABLES})
+        prefix = re.escape(self.topic_prefix)
+        control = (rf"{prefix}\.chista\..*", rf"{prefix}\.transaction", rf"__debezium-heartbeat\.{prefix}")
+        derived = {
+            "name": self.name,
+            "connector.class": self.connector_class,
+            "topic.prefix": self.topic_prefix,
+            "database.hostname": self.hostname,
+            "database.port": str(self.port),
+            "database.user": self.user,
+            "database.password": self.password,
+            "table.include.list": _regex_list(f"{table}" for table in captured),
+            "signal.data.collection": "chista.signal",
+            "notification.sink.topic.name": notification_topic(self.topic_prefix),
+            "heartbeat.interval.ms": str(self.heartbeat_ms),
+            "heartbeat.action.query": HEARTBEAT_QUERIES[self.flavour].format(id=_literal(self.name)),
+            "producer.override.max.request.size": str(self.max_record_bytes),
+            "topic.creation.default.partitions": str(self.partitions),
+            "topic.creation.default.replication.factor": str(self.replication_factor),
+            "topic.creation.default.max.message.bytes": str(self.max_record_bytes),
+            "topic.creation.groups": "chista",
+            "topic.creation.chista.include": ",".join(control),
+            "topic.creation.chista.partitions": "1",
+        }
+        if self.retention is not None:
+            derived["topic.creation.default.retention.ms"] = str(self.retention // timedelta(milliseconds=1))
+        return derived | (self._postgres() if self.flavour == "postgres" else self._mysql(captured))
+
+    def _postgres(self) -> dict[str, str]:
+        return {
+            "database.dbname": self.database or "",
+            "slot.name": self.slot or "chista_" + re.sub(r"[^a-z0-9_]", "_", self.topic_prefix.lower()),
+            "publication.name": self.publication,
+        }
+
+    def _mysql(self, captured: Sequence[TableId]) -> dict[str, str]:
+        # A replica id must be unique among the replicas of a server; high numbers are rarely given by hand.
+        server_id = self.server_id or 0x40000000 | zlib.crc32(self.name.encode()) & 0x3FFFFFFF
+        return {
+            "database.server.id": str(server_id),
+            "database.include.list": _regex_list(sorted({table.schema for table in captured})),
+            "schema.history.internal.kafka.bootstrap.servers": self.kafka_bootstrap_servers or "",
+            "schema.history.internal.kafka.topic": f"{self.topic_prefix}.schema-history",
+        }
+
+    def _checked_overrides(self) -> dict[str, str]:
+        fixed = {setting.key: setting for setting in FIXED if self.flavour in setting.flavours}
+        derived = self._derived()
+        checked = {}
+        for key, given in self.overrides.items():
+            value = str(given).lower() if isinstance(given, bool) else str(given)
+            if key in fixed:
+                setting = fixed[key]
+                if value != setting.value and not (setting.accepts and setting.accepts(value)):
+                    raise _refused(key, value, f"it is fixed to {setting.value!r} because {setting.reason}")
+            elif key in DERIVED and derived.get(key) != value:
+                raise _refused(key, value, f"it follows from {DERIVED[key]}; give that instead")
+            elif key in OWN and derived.get(key) != value:
+                raise _refused(key, value, f"it is not free because {OWN[key]}")
+            else:
+                for refused in REFUSED:
+                    if refused.pattern.fullmatch(key):
+                        raise _refused(key, value, f"it is not allowed because {refused.reason}")
+            checked[key] = value
+        return checked
+
+
+def _refused(key: str, value: str, why: str) -> RefusedError:
+    shown = redact({key: value})[key]
+    return RefusedError(f"connector property {key} cannot be set to {shown!r}: {why}")
+
+
+def topic_name(topic_prefix: str, table: TableId) -> str:
+    """Topic of a table's change events; characters that Kafka does not allow become ``_`` as in Debezium."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{topic_prefix}.{table}")
+
+
+def notification_topic(topic_prefix: str) -> str:
+    """Topic of the connector's notifications, which tell how snapshots go."""
+    return f"{topic_prefix}.chista.notifications"
+
+
+def _regex_list(names: Iterable[str]) -> str:
+    """Debezium's comma-separated list of anchored Java expressions, each matching one name literally."""
+    return ",".join(re.sub(r"([^A-Za-z0-9_])", r"\\\1", name) for name in names)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_SENSITIVE = re.compile(
+    r"password|passphrase|secret|token|credential|jaas|ssl\.keystore\.key|api\.?key", re.IGNORECASE
+)
+_REFERENCE = re.compile(r"\$\{[^{}]+\}")
+
+
+def redact(config: Mapping[str, str]) -> dict[str, str]:
+    """The configuration with every literal secret replaced by ``***``; references such as ``${env:NAME}`` stay."""
+    return {
+        key: "***" if _SENSITIVE.search(key) and not _is_reference(value) else value
+        for key, value in config.items()
+    }
+
+
+def secrets_of(config: Mapping[str, str]) -> list[str]:
+    """The literal secrets of a configuration, longest first, for masking them in texts."""
+    found = {
+        value
+        for key, value in config.items()
+        if _SENSITIVE.search(key) and value and not _is_reference(value)
+    }
+    return sorted(found, key=len, reverse=True)
+
+
+def _is_reference(value: str) -> bool:
+    return _REFERENCE.fullmatch(value) is not None
