@@ -1,0 +1,166 @@
+"""What the native stack is made of, fetched from the ordinary package registries into the cache folder.
+
+Each function returns the folder (or file) that it provides, fetches it only when it is not there, and leaves nothing half-done:
+everything is filled beside its place and renamed.
+"""
+
+import fcntl
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.errors import StackError
+from stack.settings import Stack
+from stack.shell import run, staged_folder
+
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, so that two stacks that share the cache fetch a thing once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def kafka(stack: Stack) -> Path:
+    """The jars of Kafka and Kafka Connect."""
+    return _maven(stack, f"kafka-{stack.versions['KAFKA_VERSION']}", "copy-dependencies@kafka")
+
+
+def debezium(stack: Stack) -> Path:
+    """Connect's plugin path with the three Debezium connectors."""
+    return _maven(stack, f"debezium-{stack.versions['DEBEZIUM_VERSION']}", "unpack@debezium")
+
+
+def _maven(stack: Stack, name: str, goal: str) -> Path:
+    target = stack.cache / name
+    with locked(stack.cache / f".{name}.lock"):
+        if target.is_dir():
+            return target
+        with staged_folder(target) as folder:
+            run(
+                ["mvn", "-B", "-q", "-f", stack.root / "stack" / "maven" / "pom.xml", f"-Dmaven.repo.local={stack.cache / 'maven'}"]
+                + [f"-D{name}={value}" for name, value in maven_properties(stack.versions).items()]
+                + [f"-Dchista.output={folder}", f"dependency:{goal}"],
+                hint="Maven could not fetch the jars named in stack/versions.env; is its registry reachable?",
+            )
+            shutil.rmtree(folder.with_name(f"{folder.name}.markers"), ignore_errors=True)
+    return target
+
+
+def maven_properties(versions: dict[str, str]) -> dict[str, str]:
+    """The properties of ``stack/maven/pom.xml``."""
+    return {
+        "kafka.version": versions["KAFKA_VERSION"],
+        "kafka.scala": versions["KAFKA_SCALA"],
+        "log4j.version": versions["LOG4J_VERSION"],
+        "debezium.version": versions["DEBEZIUM_VERSION"],
+        "maven.dependency.plugin.version": versions["MAVEN_DEPENDENCY_PLUGIN_VERSION"],
+    }
+
+
+def clickhouse_library(stack: Stack) -> Path:
+    """ClickHouse as ``libchdb.so``, out of its npm package."""
+    package = f"@chdb/lib-linux-x64-gnu@{stack.versions['CHDB_VERSION']}"
+    target = stack.cache / f"chdb-{stack.versions['CHDB_VERSION']}"
+    with locked(stack.cache / ".chdb.lock"):
+        if not target.is_dir():
+            with staged_folder(target) as folder:
+                npm = folder / "npm"
+                npm.mkdir()
+                run(
+                    ["npm", "install", "--prefix", npm, "--cache", stack.cache / "npm", "--no-save", "--no-audit", "--no-fund"]
+                    + ["--ignore-scripts", package],
+                    hint=f"npm could not fetch {package}; is its registry reachable?",
+                )
+                library = next(npm.rglob("libchdb.so"), None)
+                if library is None:
+                    raise StackError(f"npm package {package} holds no libchdb.so")
+                library.rename(folder / "libchdb.so")
+                shutil.rmtree(npm)
+    return target / "libchdb.so"
+
+
+def mysql(stack: Stack) -> Path:
+    """The unpacked Debian packages of MySQL with every library they need, libc included."""
+    series = stack.versions["MYSQL_SERIES"]
+    packages, target = stack.cache / f"mysql-{series}-packages", stack.cache / f"mysql-{series}"
+    with locked(stack.cache / ".mysql.lock"):
+        if not packages.is_dir():
+            with staged_folder(packages) as folder:
+                _fetch_mysql_packages(stack, folder)
+        if not target.is_dir():
+            with staged_folder(target) as folder:
+                for package in sorted(packages.glob("*.deb")):
+                    run(["dpkg-deb", "-x", package, folder])
+    return target
+
+
+def _fetch_mysql_packages(stack: Stack, folder: Path) -> None:
+    """Download with an apt that has a state folder of its own and thinks that nothing is installed, so that libc comes too."""
+    suite = stack.versions["MYSQL_DEBIAN_SUITE"]
+    mirror = debian_mirror(stack)
+    apt = folder / "apt"
+    for name in ("lists/partial", "cache/archives/partial"):
+        (apt / name).mkdir(parents=True)
+    (apt / "status").touch()
+    signed = f"[signed-by={_KEYRING}] " if _KEYRING.exists() else ""
+    (apt / "sources.list").write_text(f"deb {signed}{mirror} {suite} main\n")
+    (apt / "apt.conf").write_text(
+        f'Dir::State "{apt}"; Dir::State::lists "{apt}/lists"; Dir::State::status "{apt}/status"; Dir::Cache "{apt}/cache";\n'
+        f'Dir::Etc::sourcelist "{apt}/sources.list"; Dir::Etc::sourceparts "/dev/null"; Dir::Etc::preferencesparts "/dev/null";\n'
+        'APT::Install-Recommends "false"; APT::Sandbox::User ""; Acquire::Languages "none"; Acquire::Retries "3";\n'
+    )
+    environment = {"APT_CONFIG": str(apt / "apt.conf"), "DEBIAN_FRONTEND": "noninteractive"}
+    hint = f"MySQL's packages come from Debian {suite} at {mirror} (DEBIAN_MIRROR names another mirror)."
+    run(["apt-get", "update", "-qq"], env=environment, hint=hint)
+    run(
+        ["apt-get", "install", "-y", "-qq", "--download-only", "mysql-server-core", "mysql-client-core"],
+        env=environment,
+        hint=hint,
+    )
+    for package in (apt / "cache" / "archives").glob("*.deb"):
+        package.rename(folder / package.name)
+    shutil.rmtree(apt)
+
+
+def debian_mirror(stack: Stack) -> str:
+    """The Debian mirror to fetch MySQL from: ``DEBIAN_MIRROR``, or the one that this machine's apt already uses.
+
+    :raises StackError: when neither is there (Ubuntu's mirrors carry no Debian suite).
+    """
+    if stack.mirror:
+        return stack.mirror
+    listing = run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"])
+    for line in listing.splitlines():
+        origin, label, uri = (line.split("|") + ["", ""])[:3]
+        if origin == "Debian" and label == "Debian":
+            return uri.rstrip("/")
+    raise StackError(
+        "MySQL comes as Debian packages, and this machine's apt knows no Debian mirror. Name one, the address of the folder that "
+        "holds dists/: export DEBIAN_MIRROR=...  (if apt does know one: run  apt-get update  first)"
+    )
+
+
+def tools(stack: Stack) -> Path:
+    """The launcher's own tools, uv and supervisor, in a small environment of their own.
+
+    They are not in the environment of Airflow, since supervisord must run before that exists and go on while it is rebuilt.
+    """
+    pins = [f"uv=={stack.versions['UV_VERSION']}", f"supervisor=={stack.versions['SUPERVISOR_VERSION']}"]
+    stamp = stack.tools / "complete"
+    wanted = "\n".join([sys.version, str(stack.tools), *pins])
+    with locked(stack.cache / ".tools.lock"):
+        if stamp.is_file() and stamp.read_text() == wanted and (stack.tools / "bin" / "python").exists():
+            return stack.tools
+        # An environment cannot be moved into place (its scripts know their path): the stamp says that it is complete.
+        shutil.rmtree(stack.tools, ignore_errors=True)
+        run([sys.executable, "-m", "venv", stack.tools], hint="On Debian and Ubuntu: apt-get install python3-venv")
+        run([stack.tools / "bin" / "python", "-m", "pip", "install", "-q", *pins], hint="pip could not fetch uv and supervisor.")
+        stamp.write_text(wanted)
+    return stack.tools

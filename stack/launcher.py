@@ -1,0 +1,231 @@
+"""Bringing services up in the right order, and looking after them."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from stack import downloads
+from stack.errors import StackError
+from stack.services import SERVICES
+from stack.services.base import Service
+from stack.settings import HOST, Stack
+from stack.supervisor import MARK, Supervisor, marked
+
+_POLL_SECONDS = 0.2
+_LOG_TAIL_LINES = 15
+
+# The consumers of other services end first, then those.
+_STOP_ORDER = (
+    ("airflow-scheduler", "airflow-triggerer", "airflow-dag-processor", "airflow-api", "connect"),
+    ("kafka", "clickhouse", "mysql", "mariadb", "postgres"),
+)
+
+
+def say(text: str) -> None:
+    """A line of progress on standard error, so that standard output stays for answers."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def up(stack: Stack, services: list[Service]) -> None:
+    """Fetch, prepare, start and set up these services; those that are up already are left alone.
+
+    :raises StackError: when a port is taken, or a service does not become healthy in its time.
+    """
+    began = time.monotonic()
+    supervisor = Supervisor(stack)
+    stack.data.mkdir(parents=True, exist_ok=True)
+    with downloads.locked(stack.data / ".up.lock"):
+        _install(stack, services)
+        _refuse_taken_ports(stack, supervisor, services)
+        supervisor.boot()
+        _in_order(services, lambda service: _bring_up(stack, supervisor, service))
+    say(f"stack is up after {time.monotonic() - began:.1f} s")
+
+
+def _install(stack: Stack, services: list[Service]) -> None:
+    """Fetch what is missing, all at once: it is the network that takes the time."""
+    steps = {service.install: service.name for service in reversed(services)}
+
+    def fetch(step: Callable[[Stack], object], name: str) -> None:
+        began = time.monotonic()
+        step(stack)
+        if time.monotonic() - began > 1:
+            say(f"  fetched what {name} needs ({time.monotonic() - began:.1f} s)")
+
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(downloads.tools, stack), *(pool.submit(fetch, step, name) for step, name in steps.items())]
+        _first_error(jobs)
+
+
+def _refuse_taken_ports(stack: Stack, supervisor: Supervisor, services: list[Service]) -> None:
+    known = supervisor.processes()
+    for service in services:
+        if known.get(service.name, {}).get("pid"):
+            continue
+        for name in service.ports:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((HOST, stack.ports[name]))
+                except OSError as error:
+                    raise StackError(
+                        f"port {stack.ports[name]} ({name}) is taken by another program: {error.strerror}. "
+                        "Choose another base port: CHISTA_BASE_PORT=21000 make up"
+                    ) from error
+
+
+def _in_order(services: list[Service], action: Callable[[Service], None]) -> None:
+    """Run an action for every service, each as soon as those it comes after are done, the rest at the same time."""
+    done = {service.name: threading.Event() for service in services}
+    failed = threading.Event()
+
+    def turn(service: Service) -> None:
+        try:
+            for needed in service.after:
+                while needed in done and not done[needed].wait(_POLL_SECONDS):
+                    if failed.is_set():
+                        return
+            if not failed.is_set():
+                action(service)
+            done[service.name].set()
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(max_workers=len(services) or 1) as pool:
+        _first_error([pool.submit(turn, service) for service in services])
+
+
+def _first_error(jobs: Iterable[Future[object]]) -> None:
+    finished, _ = wait(jobs, return_when=FIRST_EXCEPTION)
+    errors = [error for job in finished if (error := job.exception()) is not None]
+    if errors:
+        raise errors[0]
+
+
+def _bring_up(stack: Stack, supervisor: Supervisor, service: Service) -> None:
+    began = time.monotonic()
+    if problem(stack, supervisor, service) is not None:
+        if not supervisor.running(service.name):
+            service.prepare(stack)
+            supervisor.start(service.name)
+        wait_healthy(stack, supervisor, service)
+    service.set_up(stack)
+    say(f"  {service.name} ({time.monotonic() - began:.1f} s)")
+
+
+def problem(stack: Stack, supervisor: Supervisor, service: Service) -> str | None:
+    """None when the service runs and answers, else what is wrong with it."""
+    info = supervisor.processes().get(service.name)
+    if info is None or not info["pid"]:
+        return f"not running ({info['statename'].lower() if info else 'no supervisord'})"
+    try:
+        return service.healthy(stack, float(info["start"]))
+    except StackError as error:
+        return str(error).splitlines()[-1]
+
+
+def wait_healthy(stack: Stack, supervisor: Supervisor, service: Service, seconds: float | None = None) -> None:
+    """Wait until a service answers.
+
+    :raises StackError: when its process ends or its time is over, with the end of its log.
+    """
+    deadline = time.monotonic() + (seconds or service.start_seconds)
+    while True:
+        seen = problem(stack, supervisor, service)
+        if seen is None:
+            return
+        if not supervisor.running(service.name):
+            raise StackError(f"{service.name} ended while it was started.\n{log_tail(stack, service.name)}")
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"{service.name} is not healthy after {seconds or service.start_seconds:.0f} s: {seen}\n{log_tail(stack, service.name)}"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def log_tail(stack: Stack, name: str, lines: int = _LOG_TAIL_LINES) -> str:
+    """The end of a service's log, under its path."""
+    path = stack.logs / f"{name}.log"
+    text = path.read_text(errors="replace").splitlines()[-lines:] if path.exists() else []
+    return "\n".join([f"{path}:", *(f"    {line}" for line in text)])
+
+
+def start(stack: Stack, service: Service) -> None:
+    """Start one service and wait until it is healthy.
+
+    :raises StackError: when the stack is not up, or the service does not become healthy.
+    """
+    supervisor = Supervisor(stack)
+    if not supervisor.alive():
+        raise StackError("the stack is not up; python -m stack up  starts it")
+    _install(stack, [service])
+    _refuse_taken_ports(stack, supervisor, [service])
+    _bring_up(stack, supervisor, service)
+
+
+def kill(stack: Stack, service: Service) -> None:
+    """End a service as a power cut would (SIGKILL to it and all its children); it stays down.
+
+    :raises StackError: when it is not running.
+    """
+    supervisor = Supervisor(stack)
+    supervisor.signal(service.name, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while supervisor.running(service.name) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def down(stack: Stack) -> None:
+    """Stop every service and supervisord.
+
+    :raises StackError: when a process stays.
+    """
+    supervisor = Supervisor(stack)
+    for names in _STOP_ORDER:
+        supervisor.stop(*names)
+    supervisor.shutdown()
+    deadline = time.monotonic() + 10
+    while left := marked(stack):
+        if time.monotonic() > deadline:
+            raise StackError(f"processes of the stack do not end: {left}")
+        time.sleep(0.05)
+    if stack.run != stack.data / "run":
+        shutil.rmtree(stack.run, ignore_errors=True)
+
+
+def clean(stack: Stack) -> None:
+    """Stop the stack and remove its data folder; downloads and the environment stay."""
+    down(stack)
+    shutil.rmtree(stack.data, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        stack.data.parent.rmdir()
+
+
+def become(stack: Stack, service: Service) -> None:
+    """Turn this process into a service, under the same pid, once the services that it needs answer.
+
+    Called by supervisord. The services after which it comes are waited for here too, so that any of them can be started at any time.
+    """
+    deadline = time.monotonic() + service.start_seconds
+    for name in service.after:
+        while SERVICES[name].healthy(stack, 0.0) is not None:
+            if time.monotonic() > deadline:
+                say(f"{service.name}: {name} does not answer")
+                sys.exit(1)
+            time.sleep(_POLL_SECONDS)
+    command = service.command(stack)
+    keep = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", MARK)
+    inherited = {name: os.environ[name] for name in keep if name in os.environ}
+    folder = stack.data / "work" / service.name
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+    os.execvpe(command[0], command, {**inherited, **service.environment(stack)})

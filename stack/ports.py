@@ -1,0 +1,36 @@
+"""The port of each listener, as a fixed distance from the stack's base port.
+
+Two stacks with base ports at least 100 apart can run side by side. The same numbers, with the default base port, are what
+``docker-compose.yaml`` publishes on loopback (``tests/unit/stack/test_compose_drift.py`` holds the two together).
+"""
+
+DEFAULT_BASE_PORT = 20000
+
+OFFSETS: dict[str, int] = {
+    "clickhouse_http": 23,
+    "postgres": 32,
+    "mysql": 33,
+    "mariadb": 34,
+    "airflow_scheduler_health": 74,
+    "airflow_triggerer_logs": 75,
+    "airflow_worker_logs": 76,
+    "airflow": 80,
+    "connect": 83,
+    "clickhouse_tcp": 90,
+    "kafka": 92,
+    "kafka_controller": 93,
+}
+
+
+def port_table(base_port: int) -> dict[str, int]:
+    """The port of every listener of a stack with this base port.
+
+    :raises ValueError: when a port would be below 1024 or above 65535.
+    """
+    table = {name: base_port + offset for name, offset in OFFSETS.items()}
+    outside = sorted(port for port in table.values() if not 1024 <= port <= 65535)
+    if outside:
+        raise ValueError(
+            f"base port {base_port} gives ports outside 1024..65535 ({outside[0]}); choose CHISTA_BASE_PORT between 1024 and 65400"
+        )
+    return table

@@ -1,0 +1,209 @@
+"""What the machine must have before anything is fetched or started, and the command that gives it what it lacks."""
+
+import contextlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.errors import StackError
+from stack.services.base import is_root
+from stack.services.postgres import program as postgres_program
+from stack.settings import Stack
+from stack.shell import find_program, run
+
+AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+_MINIMUM_JAVA = 17
+_MINIMUM_POSTGRES = 15
+_MINIMUM_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """One thing that must be there: ``missing`` returns None when it is, else what was found instead."""
+
+    name: str
+    packages: tuple[str, ...]
+    missing: Callable[[Stack], str | None]
+    needed_by: tuple[str, ...]
+
+
+def version_of(command: list[str]) -> tuple[int, ...]:
+    """The first version number that a program prints, as numbers; empty when there is none."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    except OSError:
+        return ()
+    found = re.search(r"\d+(?:\.\d+)*", done.stdout)
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
+
+
+def _java(stack: Stack) -> str | None:
+    version = version_of(["java", "-version"])
+    return None if version and version[0] >= _MINIMUM_JAVA else f"found {_dotted(version)}, {_MINIMUM_JAVA} or newer is needed"
+
+
+def _postgres(stack: Stack) -> str | None:
+    try:
+        version = version_of([str(postgres_program("postgres")), "--version"])
+    except StackError:
+        return "not found"
+    return None if version and version[0] >= _MINIMUM_POSTGRES else f"found {_dotted(version)}, {_MINIMUM_POSTGRES} or newer is needed"
+
+
+def _programs(*names: str) -> Callable[[Stack], str | None]:
+    def missing(stack: Stack) -> str | None:
+        absent = [name for name in names if find_program(name) is None]
+        return f"{', '.join(absent)} not found" if absent else None
+
+    return missing
+
+
+def _clickhouse_source(stack: Stack) -> str | None:
+    return None if find_program("clickhouse") else _programs("npm", "node")(stack)
+
+
+def _client_headers(stack: Stack) -> str | None:
+    for name in ("mysqlclient", "libmariadb", "mariadb"):
+        if subprocess.run(["pkg-config", "--exists", name], check=False).returncode == 0:
+            return None
+    return "pkg-config knows neither mysqlclient nor libmariadb"
+
+
+def _guarded(check: Callable[[Stack], str | None]) -> Callable[[Stack], str | None]:
+    def missing(stack: Stack) -> str | None:
+        return check(stack) if find_program("pkg-config") else "pkg-config not found"
+
+    return missing
+
+
+def _python_headers(stack: Stack) -> str | None:
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return None if header.exists() else f"{header} not found"
+
+
+def _venv(stack: Stack) -> str | None:
+    return None if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv") else "no module ensurepip"
+
+
+def _keyring(stack: Stack) -> str | None:
+    return None if Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists() else "Debian's signing keys not found"
+
+
+PREREQUISITES = (
+    Prerequisite("Java", ("default-jre-headless",), _java, ("kafka", "connect")),
+    Prerequisite("Maven", ("maven",), _programs("mvn"), ("kafka", "connect")),
+    Prerequisite("Node.js with npm", ("nodejs", "npm"), _clickhouse_source, ("clickhouse",)),
+    Prerequisite("dpkg-deb and apt-get", ("dpkg", "apt"), _programs("dpkg-deb", "apt-get"), ("mysql",)),
+    Prerequisite("Debian's archive keys", ("debian-archive-keyring",), _keyring, ("mysql",)),
+    Prerequisite(
+        "MariaDB server",
+        ("mariadb-server-core", "mariadb-client-core"),
+        _programs("mariadbd", "mariadb-install-db", "mariadb"),
+        ("mariadb",),
+    ),
+    Prerequisite("PostgreSQL server", ("postgresql",), _postgres, ("postgres", *AIRFLOW)),
+    Prerequisite("setpriv", ("util-linux",), _programs("setpriv"), ("postgres",)),
+    Prerequisite("Python's venv", ("python3-venv",), _venv, ()),
+    Prerequisite("a C compiler", ("gcc", "libc6-dev"), _programs("gcc"), AIRFLOW),
+    Prerequisite("pkg-config", ("pkg-config",), _programs("pkg-config"), AIRFLOW),
+    Prerequisite("Python's headers", ("python3-dev",), _python_headers, AIRFLOW),
+    Prerequisite("libmysqlclient's headers", ("default-libmysqlclient-dev",), _guarded(_client_headers), AIRFLOW),
+)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version)) or "nothing"
+
+
+def missing(stack: Stack, services: set[str]) -> list[tuple[Prerequisite, str]]:
+    """What these services need and the machine lacks, each with what was found instead."""
+    found = []
+    for prerequisite in PREREQUISITES:
+        if not prerequisite.needed_by or services.intersection(prerequisite.needed_by):
+            seen = prerequisite.missing(stack)
+            if seen is not None:
+                found.append((prerequisite, seen))
+    return found
+
+
+def explain(lacking: list[tuple[Prerequisite, str]]) -> str:
+    """One line for each missing thing, and the one command that mends them all."""
+    lines = [f"  {prerequisite.name}: {seen}" for prerequisite, seen in lacking]
+    return "\n".join(["the machine lacks", *lines, "On Debian or Ubuntu this mends it:", f"  {apt_command(lacking)}"])
+
+
+def apt_command(lacking: list[tuple[Prerequisite, str]]) -> str:
+    """The command line that installs the packages of missing prerequisites."""
+    packages = " ".join(package for prerequisite, _ in lacking for package in prerequisite.packages)
+    sudo = "" if is_root() else "sudo "
+    return f"{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}"
+
+
+def ensure(stack: Stack, services: set[str], install: bool = True) -> None:
+    """Check what these services need; as root, or where sudo asks for no password, install what is missing.
+
+    :raises StackError: naming everything that is missing and the command that mends it.
+    """
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise StackError(
+            f"the native stack runs on Linux x86-64, this is {platform.system()} {platform.machine()}; use  docker compose up"
+        )
+    if sys.version_info < _MINIMUM_PYTHON:
+        raise StackError(
+            f"Python {_dotted(_MINIMUM_PYTHON)} or newer is needed, this is {_dotted(sys.version_info[:2])}. On Debian and Ubuntu: "
+            "apt-get install python3.11 python3.11-venv python3.11-dev, then  make PYTHON=python3.11 up"
+        )
+    lacking = missing(stack, services)
+    if not lacking:
+        return
+    may_install = install and find_program("apt-get") is not None and (is_root() or _sudo_without_password())
+    if not may_install:
+        raise StackError(explain(lacking))
+    print(explain(lacking), file=sys.stderr, flush=True)
+    _apt_install([package for prerequisite, _ in lacking for package in prerequisite.packages])
+    if lacking := missing(stack, services):
+        raise StackError(explain(lacking))
+
+
+def _sudo_without_password() -> bool:
+    if shutil.which("sudo") is None:
+        return False
+    return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+
+
+def _apt_install(packages: list[str]) -> None:
+    sudo = [] if is_root() else ["sudo", "-n"]
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    with _no_service_starts(sudo):
+        run([*sudo, *environment, "apt-get", "update", "-qq"])
+        run([*sudo, *environment, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages])
+
+
+@contextlib.contextmanager
+def _no_service_starts(sudo: list[str]) -> Iterator[None]:
+    """Keep packages from starting servers of their own while they are installed, and PostgreSQL's from making its first cluster:
+    the stack has its own. What was there before is there again afterwards.
+    """
+    files = {
+        Path("/usr/sbin/policy-rc.d"): ("#!/bin/sh\nexit 101\n", "755"),
+        Path("/etc/postgresql-common/createcluster.d/chista.conf"): ("create_main_cluster = false\n", "644"),
+    }
+    ours = [path for path in files if not path.exists()]
+    try:
+        for path in ours:
+            text, mode = files[path]
+            run([*sudo, "mkdir", "-p", path.parent])
+            run([*sudo, "tee", path], stdin=text)
+            run([*sudo, "chmod", mode, path])
+        yield
+    finally:
+        for path in ours:
+            run([*sudo, "rm", "-f", path])

@@ -1,0 +1,45 @@
+"""The services of the stack, in the order in which ``status`` shows them."""
+
+from stack.errors import StackError
+from stack.services.airflow import AIRFLOW
+from stack.services.base import Service
+from stack.services.clickhouse import CLICKHOUSE
+from stack.services.kafka import CONNECT, KAFKA
+from stack.services.mysql import MARIADB, MYSQL
+from stack.services.postgres import POSTGRES
+
+SERVICES: dict[str, Service] = {
+    service.name: service for service in (KAFKA, CONNECT, CLICKHOUSE, MYSQL, MARIADB, POSTGRES, *AIRFLOW)
+}
+
+# Names that stand for several services.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "all": tuple(SERVICES),
+    "airflow": tuple(service.name for service in AIRFLOW),
+    "sources": ("mysql", "mariadb", "postgres"),
+    "data": ("kafka", "connect", "clickhouse", "mysql", "mariadb", "postgres"),
+}
+
+
+def named(name: str) -> list[Service]:
+    """The service, or the services of the group, with this name.
+
+    :raises StackError: for a name that is neither.
+    """
+    if name not in SERVICES and name not in GROUPS:
+        raise StackError(f"no service is called {name!r}; there are {', '.join([*SERVICES, *GROUPS])}")
+    return [SERVICES[member] for member in GROUPS.get(name, (name,))]
+
+
+def select(names: str) -> list[Service]:
+    """The services of a comma-separated list of names and groups, with those that they need, in the table's order.
+
+    :raises StackError: for an unknown name.
+    """
+    wanted: set[str] = set()
+    queue = [service.name for name in names.split(",") if name.strip() for service in named(name.strip())]
+    while queue:
+        name = queue.pop()
+        wanted.add(name)
+        queue.extend(needed for needed in SERVICES[name].after if needed not in wanted)
+    return [service for service in SERVICES.values() if service.name in wanted]

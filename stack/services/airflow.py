@@ -1,0 +1,131 @@
+"""Airflow's four processes: API server (with the UI), scheduler (LocalExecutor), DAG processor and triggerer."""
+
+import json
+import time
+from pathlib import Path
+
+from stack import environment
+from stack.connections import connection_environment
+from stack.downloads import locked
+from stack.services.base import Service, http_answer, http_problem
+from stack.services.postgres import psql
+from stack.settings import HOST, Stack, read_env_file
+from stack.shell import run, write_private
+
+# A component whose last heartbeat is older than this is not well (Airflow's processes beat every 5 s).
+_HEARTBEAT_SECONDS = 20
+
+
+def places(stack: Stack) -> dict[str, str]:
+    """Airflow's settings that name a place or a secret; the others are ``stack/config/airflow/airflow.env``."""
+    ports, secrets = stack.ports, stack.secrets
+    database = f"airflow:{secrets['CHISTA_AIRFLOW_DB_PASSWORD']}@{HOST}:{ports['postgres']}/airflow"
+    return {
+        "AIRFLOW_HOME": str(stack.airflow_home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(stack.root / "dags"),
+        "AIRFLOW__CORE__FERNET_KEY": secrets["CHISTA_AIRFLOW_FERNET_KEY"],
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{stack.airflow_url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_password_file(stack)),
+        "AIRFLOW__API__BASE_URL": stack.airflow_url,
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(ports["airflow"]),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets["CHISTA_AIRFLOW_JWT_SECRET"],
+        "AIRFLOW__API__SECRET_KEY": secrets["CHISTA_AIRFLOW_JWT_SECRET"],
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(stack.airflow_home / "logs"),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(ports["airflow_worker_logs"]),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports["airflow_triggerer_logs"]),
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": HOST,
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(ports["airflow_scheduler_health"]),
+    }
+
+
+def process_environment(stack: Stack) -> dict[str, str]:
+    """The whole environment of an Airflow process of this stack, its connections included."""
+    return {
+        **read_env_file(stack.config / "airflow" / "airflow.env"),
+        **places(stack),
+        **connection_environment(stack),
+        "PATH": f"{stack.venv / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _password_file(stack: Stack) -> Path:
+    return stack.airflow_home / "simple-auth-passwords.json"
+
+
+def _airflow(stack: Stack, *words: str) -> list[str]:
+    return [str(stack.venv / "bin" / "airflow"), *words]
+
+
+def _prepare(stack: Stack) -> None:
+    """Bring the metadata database to this version of Airflow; the first of the four processes does it for all."""
+    stamp = stack.airflow_home / "migrated"
+    wanted = f"{stack.versions['AIRFLOW_VERSION']} {environment.stamp_of(stack)}"
+    with locked(stack.airflow_home / ".prepare.lock"):
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return
+        write_private(_password_file(stack), json.dumps({"admin": stack.secrets["CHISTA_AIRFLOW_PASSWORD"]}))
+        run(_airflow(stack, "db", "migrate"), env=process_environment(stack))
+        stamp.write_text(wanted)
+
+
+def _heartbeat(job_type: str) -> "_Heartbeat":
+    return _Heartbeat(job_type)
+
+
+class _Heartbeat:
+    """Looks for the fresh heartbeat of a component's newest job, as ``airflow jobs check`` does, at a fraction of its cost."""
+
+    def __init__(self, job_type: str) -> None:
+        self.job_type = job_type
+
+    def __call__(self, stack: Stack, since: float) -> str | None:
+        answer = psql(
+            stack,
+            "airflow",
+            "-c",
+            "SELECT extract(epoch FROM latest_heartbeat) FROM job "
+            f"WHERE job_type = '{self.job_type}' AND state = 'running' ORDER BY start_date DESC LIMIT 1",
+        ).strip()
+        beat = float(answer or 0)
+        if beat >= since and beat >= time.time() - _HEARTBEAT_SECONDS:
+            return None
+        return f"{self.job_type} has no heartbeat" if not answer else f"{self.job_type}'s last heartbeat is {time.time() - beat:.0f} s old"
+
+
+def _api_problem(stack: Stack, since: float) -> str | None:
+    url = f"{stack.airflow_url}/api/v2/monitor/health"
+    status, body = http_answer(url)
+    if status != 200:
+        return f"{url}: {status or 'no answer'} {body[:200].decode(errors='replace')}"
+    database = json.loads(body)["metadatabase"]["status"]
+    return None if database == "healthy" else f"metadata database: {database}"
+
+
+def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy: object) -> Service:
+    return Service(
+        name=name,
+        ports=ports,
+        install=environment.ensure,
+        prepare=_prepare,
+        command=lambda stack: _airflow(stack, *words),
+        environment=process_environment,
+        healthy=healthy,  # type: ignore[arg-type]
+        after=("postgres",),
+        start_seconds=120,
+    )
+
+
+AIRFLOW = (
+    _service("airflow-api", ("airflow",), ("api-server",), _api_problem),
+    _service(
+        "airflow-scheduler",
+        ("airflow_scheduler_health",),
+        ("scheduler", "--skip-serve-logs"),
+        lambda stack, since: http_problem(f"http://{HOST}:{stack.ports['airflow_scheduler_health']}/health"),
+    ),
+    _service("airflow-dag-processor", (), ("dag-processor",), _heartbeat("DagProcessorJob")),
+    _service("airflow-triggerer", (), ("triggerer", "--skip-serve-logs"), _heartbeat("TriggererJob")),
+)

@@ -1,0 +1,206 @@
+"""supervisord of one stack: its configuration, its start and end, and its remote control."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import sys
+import time
+import xmlrpc.client
+from pathlib import Path
+from typing import Any
+
+from stack import downloads
+from stack.errors import StackError
+from stack.services import SERVICES
+from stack.services.base import is_root
+from stack.settings import Stack
+from stack.shell import run, write_private
+
+# Set in every supervised process and nowhere else: whatever carries it belongs to the stack with this data folder.
+MARK = "CHISTA_SUPERVISED"
+
+_STOP_SECONDS = 30
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_STOP_SECONDS + 10)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = str(path)
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        return _UnixConnection(self.path)
+
+
+def _socket(stack: Stack) -> Path:
+    return stack.run / "supervisor.sock"
+
+
+def configuration(stack: Stack) -> str:
+    """The text of ``supervisord.conf``. A program's command asks the launcher itself what to become, so that neither a password nor
+    a path that needs quoting is written here.
+    """
+    lines = [
+        "[supervisord]",
+        f"logfile={_quoted(stack.logs / 'supervisord.log')}",
+        f"pidfile={_quoted(stack.run / 'supervisord.pid')}",
+        f"directory={_quoted(stack.root)}",
+        "silent=true",
+        *(["user=root"] if is_root() else []),
+        "[unix_http_server]",
+        f"file={_quoted(_socket(stack))}",
+        "chmod=0700",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    for service in SERVICES.values():
+        lines += [
+            f"[program:{service.name}]",
+            f"command=%(ENV_CHISTA_PYTHON)s -m stack become {service.name}",
+            "autostart=false",
+            # Never by itself: a service that was killed stays down until someone starts it.
+            "autorestart=false",
+            "startsecs=0",
+            "startretries=0",
+            f"stopsignal={service.stop_signal}",
+            f"stopwaitsecs={_STOP_SECONDS}",
+            "killasgroup=true",
+            "redirect_stderr=true",
+            f"stdout_logfile={_quoted(stack.logs / service.name)}.log",
+            "stdout_logfile_maxbytes=20MB",
+            "stdout_logfile_backups=1",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%%")
+
+
+class Supervisor:
+    """The supervisord of one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(_socket(self.stack)))
+        return getattr(proxy.supervisor, method)(*arguments)
+
+    def alive(self) -> bool:
+        """Whether a supervisord of this stack answers."""
+        try:
+            return self._call("getState")["statename"] == "RUNNING"
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return False
+
+    def boot(self) -> None:
+        """Start supervisord, with no service yet. What a killed predecessor left behind is ended first.
+
+        :raises StackError: when it does not come up.
+        """
+        if self.alive():
+            return
+        end_leftovers(self.stack)
+        for folder in (self.stack.logs, self.stack.run):
+            folder.mkdir(parents=True, exist_ok=True)
+        file = self.stack.rendered / "supervisord.conf"
+        write_private(file, configuration(self.stack))
+        python = downloads.tools(self.stack) / "bin" / "python"
+        run([python, "-m", "supervisor.supervisord", "-c", file], env=self._environment(), cwd=self.stack.root)
+        deadline = time.monotonic() + 15
+        while not self.alive():
+            if time.monotonic() > deadline:
+                raise StackError(f"supervisord does not answer; see {self.stack.logs / 'supervisord.log'}")
+            time.sleep(0.05)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **self.stack.overrides,
+            "CHISTA_BASE_PORT": str(self.stack.base_port),
+            "CHISTA_DATA": str(self.stack.data),
+            "CHISTA_CACHE": str(self.stack.cache),
+            "CHISTA_PYTHON": sys.executable,
+            MARK: str(self.stack.data),
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+        }
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """What supervisord knows of each service (``statename``, ``pid``, ``start``, ``exitstatus`` ...); empty when it is not there."""
+        return {info["name"]: info for info in self._call("getAllProcessInfo")} if self.alive() else {}
+
+    def running(self, name: str) -> bool:
+        """Whether the service's process exists (it may be unhealthy, or stopped by a signal)."""
+        return self.processes().get(name, {}).get("statename") in ("RUNNING", "STARTING", "STOPPING")
+
+    def start(self, name: str) -> None:
+        """Start a service's process, if it is not running."""
+        if not self.running(name):
+            self._call("startProcess", name, False)
+
+    def stop(self, *names: str) -> None:
+        """Stop services in order, together; returns when all have ended (by force after 30 s)."""
+        known = self.processes()
+        going = [name for name in names if known.get(name, {}).get("statename") in ("RUNNING", "STARTING")]
+        for name in going:
+            # A service that was paused by SIGSTOP would not hear the signal to end.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(known[name]["pid"], signal.SIGCONT)
+            self._call("stopProcess", name, False)
+        deadline = time.monotonic() + _STOP_SECONDS + 10
+        while any(self.running(name) for name in going):
+            if time.monotonic() > deadline:
+                raise StackError(f"still running {_STOP_SECONDS + 10} s after the signal to end: {', '.join(going)}")
+            time.sleep(0.05)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a service and all its children.
+
+        :raises StackError: when it is not running.
+        """
+        info = self.processes().get(name, {})
+        if not info.get("pid"):
+            raise StackError(f"{name} is not running")
+        os.killpg(info["pid"], number)
+
+    def shutdown(self) -> None:
+        """End supervisord and with it whatever still runs; returns when nothing of the stack is left."""
+        if self.alive():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self._call("shutdown")
+            deadline = time.monotonic() + _STOP_SECONDS + 10
+            while marked(self.stack) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        end_leftovers(self.stack)
+
+
+def marked(stack: Stack) -> list[int]:
+    """Processes that were started under this stack's supervisord, alive or orphaned."""
+    needle = f"{MARK}={stack.data}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if needle in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
+def end_leftovers(stack: Stack) -> None:
+    """Kill what a stack left behind: children whose supervisord or parent was killed."""
+    for pid in marked(stack):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
