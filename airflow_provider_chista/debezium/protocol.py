@@ -164,7 +164,7 @@ class Operations:
         while True:
             try:
                 response = yield request
-                assert response is not None  # noqa: S101  # the clients answer every request
+                assert response is not None  # the clients answer every request
                 if response.is_success:
                     return response.json() if response.content else None
                 reason, limit = self._judge(request, response)
