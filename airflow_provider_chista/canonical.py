@@ -26,7 +26,22 @@ ROW_HASH_VERSION = 1
 SEPARATOR = "|"
 NULL = "~"
 
+_EPOCH = date(1970, 1, 1).toordinal()
+FIRST_DAY = date.min.toordinal() - _EPOCH
+LAST_DAY = date.max.toordinal() - _EPOCH
+"""Days since 1970-01-01 of 0001-01-01 and 9999-12-31, the first and last date that an archive holds."""
+
 Value = int | str | date | None
+
+
+def iso_date(day: int) -> str:
+    """``YYYY-MM-DD`` of a day counted from 1970-01-01."""
+    return date.fromordinal(_EPOCH + day).isoformat()
+
+
+def day_of(text: str) -> int:
+    """Days from 1970-01-01 of a ``YYYY-MM-DD``."""
+    return date.fromisoformat(text).toordinal() - _EPOCH
 
 
 def field_text(kind: Kind, value: Value) -> str:
@@ -59,7 +74,8 @@ def parse_key(kinds: Sequence[Kind], text: str) -> tuple[int | str, ...]:
 
     :raises FatalError: the text is not a key of these kinds.
     """
-    raw, position, values = text.encode(), 0, []
+    raw, position = text.encode(), 0
+    values: list[int | str] = []
     for index, kind in enumerate(kinds):
         try:
             if kind is Kind.TEXT:

@@ -70,6 +70,7 @@ class Column:
     :param kind: the canonical kind; None when the type is not supported.
     :param nullable: whether the source accepts NULL.
     :param refusal: why the column cannot be archived; None when it can.
+    :param collation: the collation of a text column where the source has one per column (MySQL, MariaDB), else None.
     """
 
     name: str
@@ -78,6 +79,13 @@ class Column:
     nullable: bool
     refusal: str | None = None
 
+    @property
+    def archived_as(self) -> Kind:
+        """The kind; :class:`FatalError` with the reason for a column that cannot be archived."""
+        if self.kind is None:
+            raise FatalError(f"column {self.name} ({self.declared}) cannot be archived: {self.refusal}")
+        return self.kind
+    collation: str | None = None
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -99,6 +107,16 @@ class Table:
     def key_columns(self) -> tuple[Column, ...]:
         """The primary key's columns in key order."""
         return tuple(self.column(name) for name in self.primary_key)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Kind of each column."""
+        return tuple(column.archived_as for column in self.columns)
+
+    @property
+    def key_kinds(self) -> tuple[Kind, ...]:
+        """Kind of each column of the primary key, in key order."""
+        return tuple(column.archived_as for column in self.key_columns)
 
     @property
     def refused(self) -> tuple[Column, ...]:

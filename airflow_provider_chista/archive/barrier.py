@@ -1,0 +1,139 @@
+"""The barrier: ClickHouse can hold everything that was committed at the source before now.
+
+Debezium's committed offset alone stays one transaction behind on an idle MySQL or MariaDB, and a marker row alone proves
+nothing about topics on other brokers. Together they are strict:
+
+1. write a marker row in its own transaction, then read the source's position;
+2. write again (the marker's position, later nudges), so that the connector's committed offset moves on;
+3. wait until that offset is at or beyond the position: Kafka Connect commits an offset only after every record
+   before it was acknowledged;
+4. see the marker in its own topic, then read the end offsets of the data topics.
+
+Draining to these ends brings everything into ClickHouse that was committed before the marker. Each step is recorded in the
+marker row at the source, so :func:`advance` can be called from any process.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_chista.archive.topic import Kafka, TopicState
+from airflow_provider_chista.debezium.config import topic_name
+from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from airflow_provider_chista.debezium.offsets import reached
+from airflow_provider_chista.errors import FatalError, TransientError
+from airflow_provider_chista.model import TableId
+from airflow_provider_chista.sources.base import CONTROL_SCHEMA, Source
+
+_TAIL = 5_000
+"""Records at the end of the marker topic among which the marker must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """End offsets, by topic and partition, that cover everything committed before the marker."""
+
+    ends: dict[str, dict[int, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for XCom."""
+        return {topic: {str(p): offset for p, offset in ends.items()} for topic, ends in self.ends.items()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Barrier:
+        """The barrier of :meth:`to_json`."""
+        return cls(
+            {topic: {int(p): int(offset) for p, offset in ends.items()} for topic, ends in value.items()}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One connector and the systems around it.
+
+    :param connector: the connector's name; :param prefix: its ``topic.prefix``.
+    """
+
+    source: Source
+    connect: KafkaConnectClient
+    kafka: Kafka
+    connector: str
+    prefix: str
+
+    @property
+    def marker_topic(self) -> str:
+        """Topic of the marker table."""
+        return topic_name(self.prefix, TableId(CONTROL_SCHEMA, "marker"))
+
+
+def advance(capture: Capture, marker_id: str, topics: Sequence[str]) -> Barrier | None:
+    """Take the next step; the barrier once it stands, None while it does not.
+
+    :param marker_id: names this wait; the same from step to step.
+    :raises FatalError: the connector does not exist or has failed (with its trace), or does not capture the marker table.
+    :raises TransientError: a service did not answer.
+    """
+    marker = capture.source.read_marker(marker_id)
+    if marker is None:
+        capture.source.write_marker(marker_id, uuid.uuid4().hex)
+    if marker is None or marker.position is None:
+        capture.source.mark_position(marker_id, capture.source.position())
+        return None
+    require_running(capture.connect, capture.connector)
+    offset = capture.connect.offsets(capture.connector)
+    if offset is None or not reached(capture.source.flavour, offset, marker.position):
+        capture.source.nudge(marker_id)
+        return None
+    states = capture.kafka.describe_all([*topics, capture.marker_topic])
+    _require_marker(capture, states[capture.marker_topic], marker.token)
+    capture.source.delete_marker(marker_id)
+    return Barrier({topic: dict(states[topic].ends) for topic in topics})
+
+
+def wait(
+    capture: Capture,
+    topics: Sequence[str],
+    *,
+    timeout: float,
+    stopped: Callable[[], bool] = lambda: False,
+    poll_seconds: float = 0.5,
+) -> Barrier:
+    """Block until the barrier stands, at most ``timeout`` seconds.
+
+    :raises TransientError: the connector did not reach it in time.
+    """
+    marker_id, deadline = uuid.uuid4().hex, time.monotonic() + timeout
+    while time.monotonic() < deadline and not stopped():
+        barrier = advance(capture, marker_id, topics)
+        if barrier:
+            return barrier
+        time.sleep(poll_seconds)
+    raise TransientError(
+        f"connector {capture.connector} did not pass the marker within {timeout:.0f} seconds; it is running but behind. Look "
+        "at its lag, raise the timeout"
+    )
+
+
+def require_running(connect: KafkaConnectClient, connector: str) -> None:
+    """Raise :class:`FatalError` when the connector or one of its tasks has failed, with the causes of the task's trace."""
+    status = connect.status(connector)
+    if status.failed:
+        raise FatalError(
+            f"{status.explain()}. Mend the cause, then run RegisterConnectorOperator, which restarts failed tasks"
+        )
+
+
+def _require_marker(capture: Capture, state: TopicState, token: str) -> None:
+    ranges = {p: (max(state.lows[p], end - _TAIL), end) for p, end in state.ends.items()}
+    wanted = token.encode()
+    for records in capture.kafka.read(state.name, ranges):
+        if any(wanted in (record.value or b"") for record in records):
+            return
+    raise FatalError(
+        f"connector {capture.connector} has passed the marker, but it is not in {state.name}; add chista.marker to the "
+        "connector's table.include.list (and to the publication on PostgreSQL)"
+    )

@@ -1,0 +1,146 @@
+"""The ledger: what happened to each window of each table, who did it, and the proof; append-only, in ClickHouse.
+
+Stages of a window: ``verified`` or ``mismatched``, ``approved`` or ``rejected``, ``intent``, ``deleted``, ``sealed``. A proof
+is named by its ``verify_id``; approval and purge refer to that proof and to no other.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from airflow_provider_chista.archive import window as windows
+from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.model import TableId, Window
+
+_BATCHES = uuid.UUID("6f0c2a5e-0d3b-5f0e-9d55-6a0e5c3a9b11")
+
+
+class Stage(StrEnum):
+    """What a ledger entry records."""
+
+    VERIFIED = "verified"
+    MISMATCHED = "mismatched"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    INTENT = "intent"
+    DELETED = "deleted"
+    SEALED = "sealed"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Which run of which task writes; all empty outside Airflow."""
+
+    dag_id: str = ""
+    run_id: str = ""
+    task_id: str = ""
+    try_number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ledger entry."""
+
+    stage: Stage
+    verify_id: str
+    batch_id: str
+    rows: int
+    digest: str
+    actor: str
+    detail: Mapping[str, Any]
+
+
+def batch_of(verify_id: str) -> str:
+    """The purge batch of a proof: always the same, so that a retried purge goes on with its own batch."""
+    return str(uuid.uuid5(_BATCHES, verify_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Reads and appends entries of one archive table and one window.
+
+    :param source: the source table's name with its engine, for readers of the ledger.
+    """
+
+    control: Control
+    source: str
+    target: TableId
+    window: Window | None
+    author: Author = Author()
+
+    def record(
+        self,
+        stage: Stage,
+        *,
+        verify_id: str,
+        batch_id: str = "",
+        rows: int = 0,
+        digest: str = "",
+        actor: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append an entry and wait for the acknowledgement."""
+        self.control.insert(
+            "ledger",
+            [
+                {
+                    "source": self.source,
+                    "target": str(self.target),
+                    "window": windows.name(self.window),
+                    "stage": str(stage),
+                    "verify_id": verify_id,
+                    "batch_id": batch_id,
+                    "rows": rows,
+                    "digest": digest,
+                    "actor": actor,
+                    "dag_id": self.author.dag_id,
+                    "run_id": self.author.run_id,
+                    "task_id": self.author.task_id,
+                    "try_number": self.author.try_number,
+                    "detail": json.dumps(detail or {}, sort_keys=True),
+                }
+            ],
+        )
+
+    def proof(self) -> Entry | None:
+        """The window's newest proof; None when it was never verified, or its newest verification found differences."""
+        entries = self._entries((Stage.VERIFIED, Stage.MISMATCHED))
+        return entries[-1] if entries and entries[-1].stage is Stage.VERIFIED else None
+
+    def verdict(self, verify_id: str) -> Entry | None:
+        """The newest approval or rejection of a proof."""
+        entries = self._entries((Stage.APPROVED, Stage.REJECTED), verify_id)
+        return entries[-1] if entries else None
+
+    def last(self, stage: Stage, verify_id: str) -> Entry | None:
+        """The newest entry of a stage for a proof."""
+        entries = self._entries((stage,), verify_id)
+        return entries[-1] if entries else None
+
+    def superseded(self, verify_id: str) -> list[str]:
+        """Older proofs of this window that no purge was begun for."""
+        proofs = {entry.verify_id for entry in self._entries((Stage.VERIFIED, Stage.MISMATCHED))}
+        used = {entry.verify_id for entry in self._entries((Stage.INTENT,))}
+        return sorted(proofs - used - {verify_id})
+
+    def _entries(self, stages: tuple[Stage, ...], verify_id: str = "") -> list[Entry]:
+        rows = self.control.rows(
+            f"SELECT stage, verify_id, batch_id, rows, digest, actor, detail FROM {self.control.name('ledger')}"
+            " WHERE target = {target:String} AND window = {window:String} AND stage IN {stages:Array(String)}"
+            " AND ({verify_id:String} = '' OR verify_id = {verify_id:String}) ORDER BY at",
+            {
+                "target": str(self.target),
+                "window": windows.name(self.window),
+                "stages": [str(stage) for stage in stages],
+                "verify_id": verify_id,
+            },
+        )
+        return [
+            Entry(**{**row, "stage": Stage(row["stage"]), "detail": json.loads(row["detail"])})
+            for row in rows
+        ]

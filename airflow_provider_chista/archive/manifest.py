@@ -1,0 +1,198 @@
+"""The manifest of a proof: the frozen list of (row key, row hash, version) that ClickHouse held when it was verified.
+
+It is the positive list that a purge works on, and what remains as evidence. ClickHouse writes it by itself, in one
+statement over ``FINAL``, so that the hashes are those of what it stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from clickhouse_connect.driver.external import ExternalData
+
+from airflow_provider_chista.canonical import parse_key
+from airflow_provider_chista.clickhouse import ddl, rowhash, sql
+from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.clickhouse.load import key_file
+from airflow_provider_chista.clickhouse.types import TypeMap
+from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import Kind, Table, TableId, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One manifest entry."""
+
+    position: int
+    row_key: str
+    row_hash: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """Manifests of one archive table."""
+
+    control: Control
+    types: TypeMap
+    table: Table
+    target: TableId
+
+    def freeze(self, verify_id: str, window: Window | None) -> int:
+        """Write the manifest of the rows visible now, in key order; return their number.
+
+        Rows that a purge has deleted at the source are left out: the source cannot have them any more. A key that the
+        application inserted again has a newer version and is in.
+        """
+        statement = (
+            f"INSERT INTO {self.control.name('manifest')} (verify_id, position, row_key, row_hash, version)"
+            " SELECT {verify_id:String}, rowNumberInAllBlocks(), row_key, row_hash, version FROM ("
+            f"SELECT {rowhash.row_key(self.types, self.table)} AS row_key,"
+            f" {rowhash.row_hash(self.types, self.table)} AS row_hash, {ddl.VERSION} AS version"
+            f" FROM {sql.table(self.target)} FINAL WHERE {self._predicate(window)}"
+            f" AND (row_key, version) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
+            " WHERE target = {target:String} AND state = 'deleted')"
+            f" ORDER BY {sql.columns(self.table.primary_key)}"
+            ") SETTINGS max_insert_threads = 1, insert_deduplicate = 0"
+        )
+        parameters = {"verify_id": verify_id, "target": str(self.target), **self._bounds(window)}
+        self.control.execute(statement, parameters, f"freezing the manifest of {self.target}")
+        found = self.control.rows(
+            f"SELECT count() AS n, uniqExact(position) AS positions, uniqExact(row_key) AS keys"
+            f" FROM {self.control.name('manifest')} WHERE verify_id = {{verify_id:String}}",
+            parameters,
+        )[0]
+        if not found["n"] == found["positions"] == found["keys"]:
+            raise FatalError(
+                f"the manifest of {self.target} has {found['n']} rows but {found['positions']} positions and "
+                f"{found['keys']} keys; the table's sorting key is not the primary key of {self.table.id}"
+            )
+        return int(found["n"])
+
+    def stream(self, verify_id: str) -> Iterator[list[tuple[str, str]]]:
+        """(row key, row hash) of a manifest in key order, in blocks."""
+        with translated(f"reading the manifest of {self.target}"):
+            blocks = self.control.client.query_row_block_stream(
+                f"SELECT row_key, row_hash FROM {self.control.name('manifest')}"
+                " WHERE verify_id = {verify_id:String} ORDER BY verify_id, position",
+                parameters={"verify_id": verify_id},
+                settings={"optimize_read_in_order": 1},
+            )
+            with blocks:
+                for block in blocks:
+                    yield list(block)
+
+    def digest(self, verify_id: str) -> str:
+        """Digest of a manifest: count and sums of its hashes."""
+        return str(
+            self.control.rows(
+                f"SELECT {rowhash.DIGEST} AS digest FROM {self.control.name('manifest')}"
+                " WHERE verify_id = {verify_id:String}",
+                {"verify_id": verify_id},
+            )[0]["digest"]
+        )
+
+    def unsettled(self, verify_id: str, batch_id: str, after: int, limit: int) -> list[Row]:
+        """The next rows of a batch behind position ``after`` (-1: the first) that are neither deleted nor skipped yet."""
+        rows = self.control.rows(
+            f"SELECT position, row_key, row_hash, version FROM {self.control.name('manifest')}"
+            " WHERE verify_id = {verify_id:String} AND position > {after:Int64} AND row_key NOT IN ("
+            f"SELECT row_key FROM {self.control.name('purged')}"
+            " WHERE target = {target:String} AND batch_id = {batch_id:String})"
+            " ORDER BY verify_id, position LIMIT {limit:UInt32}",
+            {
+                "verify_id": verify_id,
+                "target": str(self.target),
+                "batch_id": batch_id,
+                "after": after,
+                "limit": limit,
+            },
+        )
+        return [Row(**row) for row in rows]
+
+    def rows(self, verify_id: str, row_keys: Sequence[str]) -> list[Row]:
+        """The entries of those keys."""
+        rows = self.control.rows(
+            f"SELECT position, row_key, row_hash, version FROM {self.control.name('manifest')}"
+            " WHERE verify_id = {verify_id:String} AND row_key IN {keys:Array(String)}",
+            {"verify_id": verify_id, "keys": list(row_keys)},
+        )
+        return [Row(**row) for row in rows]
+
+    def still_archived(self, rows: Sequence[Row]) -> set[str]:
+        """Keys of those rows that the archive shows with the same hash and version at this moment."""
+        keys = self.visible([row.row_key for row in rows])
+        return {row.row_key for row in rows if keys.get(row.row_key) == (row.row_hash, row.version)}
+
+    def visible(self, row_keys: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """(row hash, version) of the visible rows among these keys."""
+        if not row_keys:
+            return {}
+        with translated(f"looking up {len(row_keys)} keys in {self.target}"):
+            result = self.control.client.query(
+                f"SELECT {rowhash.row_key(self.types, self.table)}, {rowhash.row_hash(self.types, self.table)},"
+                f" {ddl.VERSION} FROM {sql.table(self.target)} FINAL WHERE {self._among()}",
+                external_data=self._keys(row_keys),
+            )
+        return {key: (row_hash, version) for key, row_hash, version in result.result_rows}
+
+    def fields(self, row_keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
+        if not row_keys:
+            return {}
+        texts = ", ".join(rowhash.field(self.types, column) for column in self.table.columns)
+        with translated(f"reading {len(row_keys)} rows of {self.target}"):
+            result = self.control.client.query(
+                f"SELECT {rowhash.row_key(self.types, self.table)}, {texts}"
+                f" FROM {sql.table(self.target)} FINAL WHERE {self._among()}",
+                external_data=self._keys(row_keys),
+            )
+        return {
+            row[0]: tuple(None if text == "~" else text for text in row[1:]) for row in result.result_rows
+        }
+
+    def drop(self, verify_ids: Sequence[str]) -> None:
+        """Remove manifests that no purge refers to."""
+        if verify_ids:
+            self.control.execute(
+                f"DELETE FROM {self.control.name('manifest')} WHERE verify_id IN {{ids:Array(String)}}",
+                {"ids": list(verify_ids)},
+                "removing superseded manifests",
+            )
+
+    def count(self, window: Window | None) -> int:
+        """Visible rows of the window in the archive, purged ones included."""
+        statement = f"SELECT count() AS n FROM {sql.table(self.target)} FINAL WHERE {self._predicate(window)}"
+        return int(self.control.rows(statement, self._bounds(window))[0]["n"])
+
+    def _predicate(self, window: Window | None) -> str:
+        if window is None:
+            return "1"
+        column = self.table.column(window.column)
+        value = sql.identifier(column.name)
+        if column.kind is Kind.DATE:
+            ddl_type = self.types.stored(Kind.DATE).ddl
+            return f"{value} >= {{start:{ddl_type}}} AND {value} < {{end:{ddl_type}}}"
+        if column.kind is Kind.TEXT:
+            return f"{value} >= {{start:String}} AND {value} < {{end:String}}"
+        raise FatalError(
+            f"column {column.name} of {self.table.id} is {column.declared}; a time column must be a date or a text that "
+            "holds ISO-8601 dates"
+        )
+
+    @staticmethod
+    def _bounds(window: Window | None) -> dict[str, str]:
+        if window is None:
+            return {}
+        start, end = window.bounds()
+        return {"start": start, "end": end}
+
+    def _among(self) -> str:
+        wanted = ", ".join(f"k{i}" for i in range(len(self.table.primary_key)))
+        return f"({sql.columns(self.table.primary_key)}) IN (SELECT {wanted} FROM wanted)"
+
+    def _keys(self, row_keys: Sequence[str]) -> ExternalData:
+        kinds = self.table.key_kinds
+        return key_file("wanted", self.types, self.table, [parse_key(kinds, key) for key in row_keys])

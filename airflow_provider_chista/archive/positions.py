@@ -1,0 +1,109 @@
+"""Where each drain stands: recorded in ClickHouse after the rows were acknowledged, never before.
+
+A position belongs to (target table, Kafka cluster, topic, generation, partition), so that an archive and a live copy can
+follow one topic. The generation counts incarnations of the topic: it is part of every row's version, so that
+the rows of a topic that was created again are newer than those of its predecessor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airflow_provider_chista.archive.topic import TopicState
+from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.errors import FatalError
+
+MAX_GENERATION = 2**12 - 1
+MAX_OFFSET = 2**48 - 1
+
+
+def version(generation: int, offset: int, repair: int = 0) -> int:
+    """A row's version: generation (12 bits), Kafka offset (48 bits), repair (4 bits)."""
+    return generation << 52 | offset << 4 | repair
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Next offset to read, per partition, within one generation of a topic."""
+
+    generation: int
+    next_offsets: Mapping[int, int]
+
+
+def load(control: Control, target: str, state: TopicState, *, accept_gap: bool = False) -> Positions:
+    """Positions from which a drain of the topic goes on.
+
+    A topic never drained before starts at offset 0. With ``accept_gap`` records that are gone are given up and a
+    topic that was created again is begun at its first record, in the next generation; without it both are errors.
+
+    :raises FatalError: records between the position and the first offset are gone, the topic was created again, or it
+        has got more partitions.
+    """
+    rows = control.rows(
+        f"SELECT topic_id, generation, partition, max(next_offset) AS next_offset FROM {control.name('positions')}"
+        " WHERE target = {target:String} AND cluster = {cluster:String} AND topic = {topic:String}"
+        " GROUP BY topic_id, generation, partition ORDER BY generation DESC",
+        {"target": target, "cluster": state.cluster, "topic": state.name},
+    )
+    generation = rows[0]["generation"] if rows else 0
+    known = {row["partition"]: row["next_offset"] for row in rows if row["generation"] == generation}
+    if known and (problem := _recreated(rows[0]["topic_id"], known, state)):
+        if not accept_gap:
+            raise FatalError(
+                f"topic {state.name} is not the one that was drained: {problem}. Records of the old topic that were not "
+                "drained are gone. Load the table by a new snapshot, then run the drain once with accept_gap=True"
+            )
+        generation, known = generation + 1, {}
+        if generation > MAX_GENERATION:
+            raise FatalError(
+                f"topic {state.name} was created again more than {MAX_GENERATION} times; archive into a new table"
+            )
+    if known and set(known) != set(state.lows):
+        raise FatalError(
+            f"topic {state.name} has partitions {sorted(state.lows)}, but {sorted(known)} were drained before; "
+            "rows of one key may now be in two partitions and their order is not known. Create the topic again with the "
+            "new number of partitions, by a new snapshot"
+        )
+    starts = {}
+    for partition, low in state.lows.items():
+        position = known.get(partition, 0)
+        if low > position and not accept_gap:
+            raise FatalError(
+                f"gap in {state.name}, partition {partition}: offset {position} is next, but the first one still there is "
+                f"{low} ({low - position} records were removed by the topic's retention). Nothing was drained. Raise "
+                "retention.ms, load the table by a new snapshot, then run the drain once with accept_gap=True"
+            )
+        starts[partition] = max(position, low)
+    return Positions(generation, starts)
+
+
+def record(
+    control: Control, target: str, state: TopicState, generation: int, next_offsets: Mapping[int, int]
+) -> None:
+    """Record that everything before ``next_offsets`` is in ClickHouse; call it only after the acknowledgement."""
+    control.insert(
+        "positions",
+        [
+            {
+                "target": target,
+                "cluster": state.cluster,
+                "topic": state.name,
+                "topic_id": state.topic_id,
+                "generation": generation,
+                "partition": partition,
+                "next_offset": offset,
+            }
+            for partition, offset in next_offsets.items()
+        ],
+    )
+
+
+def _recreated(topic_id: str, known: Mapping[int, int], state: TopicState) -> str | None:
+    if topic_id != state.topic_id:
+        return f"its id is {state.topic_id}, the drained one had {topic_id}; it was deleted and created again"
+    for partition, position in known.items():
+        end = state.ends.get(partition)
+        if end is not None and end < position:
+            return f"partition {partition} ends at {end}, but {position} was already drained; its log was truncated"
+    return None

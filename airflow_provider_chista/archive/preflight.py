@@ -1,0 +1,173 @@
+"""Preflight: everything that must be right before anything is changed, in one report with the remedy of each finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from airflow_provider_chista.archive.topic import Kafka
+from airflow_provider_chista.clickhouse import ddl
+from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.clickhouse.types import probe
+from airflow_provider_chista.debezium.config import CONNECTOR_CLASSES
+from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from airflow_provider_chista.errors import ChistaError, FatalError
+from airflow_provider_chista.findings import Finding, Severity
+from airflow_provider_chista.model import Table, TableId
+from airflow_provider_chista.sources.base import Source
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightReport:
+    """All findings, errors first."""
+
+    findings: tuple[Finding, ...]
+
+    def of(self, severity: Severity) -> list[Finding]:
+        """The findings of one severity."""
+        return [finding for finding in self.findings if finding.severity is severity]
+
+    def __str__(self) -> str:
+        if not self.findings:
+            return "preflight: nothing found"
+        return "preflight:\n" + "\n".join(f"  {finding}" for finding in self.findings)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts by severity and the subjects that must not be purged, as JSON values."""
+        return {
+            **{str(severity): len(self.of(severity)) for severity in Severity},
+            "purge_refused": sorted({finding.subject for finding in self.of(Severity.PURGE)}),
+        }
+
+    def require_no_error(self) -> None:
+        """Raise :class:`FatalError` with every error and its remedy when there is one."""
+        errors = self.of(Severity.ERROR)
+        if errors:
+            raise FatalError(
+                f"preflight found {len(errors)} errors: " + " ".join(str(finding) for finding in errors)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivePlan:
+    """What is to be archived.
+
+    :param targets: source table to archive table.
+    :param time_columns: source table to its time column, for tables archived by windows.
+    :param listed: foreign keys and triggers that the user knows of and accepts.
+    :param slot: replication slot; :param publication: publication; both PostgreSQL only.
+    :param purge: whether rows are going to be deleted at the source.
+    """
+
+    targets: dict[TableId, TableId]
+    time_columns: dict[TableId, str]
+    listed: tuple[str, ...] = ()
+    slot: str | None = None
+    publication: str | None = None
+    purge: bool = True
+
+
+def preflight(
+    plan: ArchivePlan,
+    *,
+    verify: Callable[[], Source],
+    purge: Callable[[], Source] | None,
+    kafka: Kafka,
+    connect: KafkaConnectClient,
+    control: Callable[[], Control],
+) -> PreflightReport:
+    """Check the source, Kafka, Kafka Connect and ClickHouse.
+
+    Every check runs, whatever the others find; a service that cannot be reached is a finding too.
+
+    :param purge: opens the source as the purge user; None when nothing will be deleted.
+    """
+    findings: list[Finding] = []
+    tables: list[Table] = []
+    flavours: list[str] = []
+
+    def source_checks() -> Iterable[Finding]:
+        with verify() as source:
+            flavours.append(source.flavour)
+            yield from source.settings_findings(slot=plan.slot)
+            yield from source.grant_findings("verify", list(plan.targets))
+            for table_id in plan.targets:
+                yield from _checked(f"table {table_id}", partial(_table, source, table_id, plan, tables))
+
+    findings += _checked("source, verify user", source_checks)
+    if purge is not None:
+        findings += _checked("source, purge user", lambda: _grants(purge, list(plan.targets)))
+    findings += _checked("Kafka", lambda: _kafka(kafka))
+    findings += _checked("Kafka Connect", lambda: _connect(connect, flavours))
+    findings += _checked("ClickHouse", lambda: _clickhouse(control, plan, tables))
+    order = list(Severity)
+    return PreflightReport(tuple(sorted(findings, key=lambda finding: order.index(finding.severity))))
+
+
+def _checked(subject: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """The check's findings; when it cannot be made, what kept it from being made."""
+    found: list[Finding] = []
+    try:
+        found.extend(check())
+    except ChistaError as error:
+        found.append(Finding("reachable", Severity.ERROR, subject, str(error), ""))
+    return found
+
+
+def _table(source: Source, table_id: TableId, plan: ArchivePlan, tables: list[Table]) -> Iterable[Finding]:
+    table = source.catalogue(table_id)
+    tables.append(table)
+    yield from source.table_findings(table, listed=plan.listed, publication=plan.publication)
+    column = plan.time_columns.get(table_id)
+    if column is not None:
+        table.column(column)
+
+
+def _grants(purge: Callable[[], Source], tables: Sequence[TableId]) -> Iterable[Finding]:
+    with purge() as source:
+        yield from source.grant_findings("purge", tables)
+
+
+def _kafka(kafka: Kafka) -> Iterable[Finding]:
+    kafka.ping()
+    return ()
+
+
+def _connect(connect: KafkaConnectClient, flavours: Sequence[str]) -> Iterable[Finding]:
+    plugins = connect.plugins()
+    for flavour in flavours:
+        wanted = CONNECTOR_CLASSES[flavour]  # type: ignore[index]
+        if wanted not in plugins:
+            yield Finding(
+                "connector plugin",
+                Severity.ERROR,
+                "Kafka Connect",
+                f"the worker does not have {wanted}; it has {', '.join(sorted(plugins))}",
+                "put Debezium's connector into the worker's plugin.path and restart it",
+            )
+
+
+def _clickhouse(
+    open_control: Callable[[], Control], plan: ArchivePlan, tables: Sequence[Table]
+) -> Iterable[Finding]:
+    control = open_control()
+    control.ensure()
+    types = probe(control.client)
+    for table in tables:
+        target = plan.targets[table.id]
+        if table.primary_key and not table.refused:
+            difference = ddl.misfit(control.client, types, table, target)
+            if difference:
+                yield Finding(
+                    "archive table", Severity.ERROR, str(target), difference, "archive into another table"
+                )
+        if ddl.has_ttl(control.client, target):
+            yield Finding(
+                "archive table",
+                Severity.PURGE,
+                str(target),
+                "the table has a TTL, which could drop archived rows",
+                f"ALTER TABLE {target} REMOVE TTL",
+            )

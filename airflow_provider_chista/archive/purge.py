@@ -1,0 +1,276 @@
+"""The purge: proven rows leave the source, each in a transaction that proves it once more.
+
+The batch works on the positive list of a manifest. Per sub-batch: the archive must still show the rows with the proven hash,
+then one source transaction writes the purge log and deletes exactly the rows whose recomputed hash equals the one that
+ClickHouse computed over what it stored. Rows that were changed, are gone or are no longer in the archive are skipped
+with the reason. The purge log at the source is the truth of what was deleted: a run that was killed reads it first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_chista.archive import window as windows
+from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
+from airflow_provider_chista.archive.manifest import Manifests, Row
+from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.clickhouse import ddl
+from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.model import describe
+from airflow_provider_chista.sources.base import Source
+
+_CHUNK = 20_000
+"""Rows whose presence in the archive is checked, and whose outcome is recorded, at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeOptions:
+    """How a purge works.
+
+    :param retention: a window that ends later than now minus this is refused.
+    :param policy: the table's delete policy; ``mirror`` is refused.
+    :param txn_size: rows per source transaction (pt-archiver's name).
+    :param dry_run: print SQL and counts, delete nothing.
+    :param require_approval: refuse without an approval of this proof in the ledger.
+    :param listed: foreign keys and triggers that are known and accepted, spelled as the refusal spells them.
+    """
+
+    retention: timedelta
+    policy: DeletePolicy = DeletePolicy.ARCHIVE
+    txn_size: int = 1_000
+    dry_run: bool = False
+    require_approval: bool = True
+    listed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class PurgeReport:
+    """Outcome of a batch.
+
+    :param proven: rows of the manifest; :param deleted: rows deleted at the source; :param skipped: by reason.
+    """
+
+    batch_id: str
+    verify_id: str
+    proven: int
+    deleted: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    dry_run: bool = False
+
+    def summary(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "batch_id": self.batch_id,
+            "verify_id": self.verify_id,
+            "proven": self.proven,
+            "deleted": self.deleted,
+            "skipped": dict(self.skipped),
+            "seconds": round(self.seconds, 3),
+            "dry_run": self.dry_run,
+        }
+
+
+@dataclass(slots=True)
+class Purge:
+    """One window's purge.
+
+    :param source: the source as the purge user, who deletes.
+    :param inspector: the source as the verify user, who sees foreign keys and triggers.
+    :param stopped: asked between transactions; True ends the run, which can be continued.
+    :param progress: called after each chunk with the report so far.
+    """
+
+    source: Source
+    inspector: Source
+    manifests: Manifests
+    ledger: Ledger
+    options: PurgeOptions
+    stopped: Callable[[], bool] = lambda: False
+    progress: Callable[[PurgeReport], None] = lambda report: None
+
+    def run(self) -> PurgeReport:
+        """Delete the proven rows of the window at the source.
+
+        :raises RefusedError: a promise could not be kept; the message lists every reason, nothing was deleted.
+        :raises TransientError: a server did not answer; rows deleted so far are in the source's purge log.
+        """
+        started = time.monotonic()
+        proof = self._admitted()
+        batch_id = batch_of(proof.verify_id)
+        report = PurgeReport(batch_id, proof.verify_id, proof.rows, dry_run=self.options.dry_run)
+        sealed = self.ledger.last(Stage.SEALED, proof.verify_id)
+        if sealed is None and not self.options.dry_run:
+            self._begin(proof, batch_id)
+            self._recover(report)
+            self._delete(report)
+        self._count(report)
+        report.seconds = time.monotonic() - started
+        if sealed is None and not self.options.dry_run:
+            self.ledger.record(
+                Stage.DELETED,
+                verify_id=proof.verify_id,
+                batch_id=batch_id,
+                rows=report.deleted,
+                detail={"skipped": dict(report.skipped)},
+            )
+        return report
+
+    def refusals(self, proof: Entry | None) -> list[str]:
+        """Every reason not to purge, in words; empty when none."""
+        window, table, target = self.ledger.window, self.manifests.table, self.manifests.target
+        reasons = []
+        if self.options.policy is not DeletePolicy.ARCHIVE:
+            reasons.append(
+                f"the delete policy of {target} is {self.options.policy}: the purge's own deletes would be applied or "
+                "lost; use the policy archive"
+            )
+        try:
+            windows.require_older(window, self.options.retention, datetime.now(UTC))
+        except RefusedError as error:
+            reasons.append(str(error))
+        if proof is None:
+            reasons.append(
+                f"{describe(window)} of {target} has no proof; run VerifyArchiveOperator for exactly this window"
+            )
+        else:
+            reasons += self._refusals_of(proof)
+        if letters := self._open_dead_letters():
+            reasons.append(
+                f"{target} has {letters} open dead letters (state table dead_letters): rows that are not in the archive"
+            )
+        if ddl.has_ttl(self.manifests.control.client, target):
+            reasons.append(f"{target} has a TTL, which could drop the archived rows; remove it")
+        findings = [
+            *self.inspector.settings_findings(),
+            *self.inspector.table_findings(table, listed=self.options.listed),
+        ]
+        reasons += [str(finding) for finding in findings if finding.severity in ("error", "purge")]
+        return reasons
+
+    def _admitted(self) -> Entry:
+        proof = self.ledger.proof()
+        reasons = self.refusals(proof)
+        if reasons or proof is None:
+            raise RefusedError(
+                f"refused to purge {self.manifests.table.id}, {describe(self.ledger.window)}; nothing was deleted: "
+                + "; ".join(f"({i}) {reason}" for i, reason in enumerate(reasons, 1))
+            )
+        return proof
+
+    def _refusals_of(self, proof: Entry) -> list[str]:
+        table, reasons = self.manifests.table, []
+        if proof.detail.get("schema") != table.fingerprint:
+            reasons.append(f"the columns of {table.id} changed since the proof; verify again")
+        if self.options.require_approval and not self.options.dry_run:
+            verdict = self.ledger.verdict(proof.verify_id)
+            if verdict is None:
+                reasons.append(f"nobody approved the proof {proof.verify_id}")
+            elif verdict.stage is Stage.REJECTED:
+                reasons.append(f"{verdict.actor or 'the timeout'} rejected the proof {proof.verify_id}")
+            elif not verdict.actor:
+                reasons.append(f"the approval of the proof {proof.verify_id} names no user")
+        return reasons
+
+    def _open_dead_letters(self) -> int:
+        control = self.manifests.control
+        return int(
+            control.rows(
+                f"SELECT count() AS n FROM {control.name('dead_letters')} FINAL"
+                " WHERE target = {target:String} AND state = 'open'",
+                {"target": str(self.manifests.target)},
+            )[0]["n"]
+        )
+
+    def _begin(self, proof: Entry, batch_id: str) -> None:
+        if self.ledger.last(Stage.INTENT, proof.verify_id) is None:
+            self.ledger.record(
+                Stage.INTENT,
+                verify_id=proof.verify_id,
+                batch_id=batch_id,
+                rows=proof.rows,
+                digest=proof.digest,
+            )
+        if self.ledger.last(Stage.INTENT, proof.verify_id) is None:
+            raise FatalError(
+                f"the intent of batch {batch_id} cannot be read back from the ledger; nothing was deleted"
+            )
+
+    def _recover(self, report: PurgeReport) -> None:
+        """Copy what an earlier, killed run deleted from the source's purge log to the ledger."""
+        for entries in self.source.logged(report.batch_id):
+            rows = self.manifests.rows(report.verify_id, [row_key for row_key, _ in entries])
+            self._settle(report.batch_id, rows, {row.row_key: ("deleted", "") for row in rows})
+
+    def _delete(self, report: PurgeReport) -> None:
+        position = -1
+        while not self.stopped():
+            rows = self.manifests.unsettled(report.verify_id, report.batch_id, position, _CHUNK)
+            if not rows:
+                return
+            position = rows[-1].position
+            self._chunk(report.batch_id, rows)
+            self._count(report)
+            self.progress(report)
+        raise FatalError(
+            f"the purge of batch {report.batch_id} was stopped after {report.deleted} rows; run the task again to go on"
+        )
+
+    def _chunk(self, batch_id: str, rows: Sequence[Row]) -> None:
+        archived = self.manifests.still_archived(rows)
+        outcomes = {
+            row.row_key: ("skipped", "no longer in the archive as proven")
+            for row in rows
+            if row.row_key not in archived
+        }
+        left = [row for row in rows if row.row_key in archived]
+        for start in range(0, len(left), self.options.txn_size):
+            if self.stopped():
+                break
+            part = left[start : start + self.options.txn_size]
+            outcomes |= self._sub_batch(batch_id, part)
+        self._settle(batch_id, [row for row in rows if row.row_key in outcomes], outcomes)
+
+    def _sub_batch(self, batch_id: str, rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+        table = self.manifests.table
+        deleted = set(
+            self.source.guarded_delete(table, batch_id, [(row.row_key, row.row_hash) for row in rows])
+        )
+        others = [row.row_key for row in rows if row.row_key not in deleted]
+        present = self.source.present(table, others) if others else set()
+        return dict.fromkeys(deleted, ("deleted", "")) | {
+            key: ("skipped", "changed at the source" if key in present else "gone from the source")
+            for key in others
+        }
+
+    def _settle(self, batch_id: str, rows: Sequence[Row], outcomes: dict[str, tuple[str, str]]) -> None:
+        self.manifests.control.insert(
+            "purged",
+            [
+                {
+                    "target": str(self.manifests.target),
+                    "row_key": row.row_key,
+                    "batch_id": batch_id,
+                    "row_hash": row.row_hash,
+                    "version": row.version,
+                    "state": outcomes[row.row_key][0],
+                    "reason": outcomes[row.row_key][1],
+                }
+                for row in rows
+            ],
+        )
+
+    def _count(self, report: PurgeReport) -> None:
+        control = self.manifests.control
+        rows = control.rows(
+            f"SELECT state, reason, count() AS n FROM {control.name('purged')} FINAL"
+            " WHERE target = {target:String} AND batch_id = {batch_id:String} GROUP BY state, reason",
+            {"target": str(self.manifests.target), "batch_id": report.batch_id},
+        )
+        report.deleted = sum(row["n"] for row in rows if row["state"] == "deleted")
+        report.skipped = Counter({row["reason"]: row["n"] for row in rows if row["state"] == "skipped"})

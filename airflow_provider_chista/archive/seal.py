@@ -1,0 +1,178 @@
+"""The seal: the purge's own deletes came back through the change stream, all of them and nothing else, and the rows are
+still in the archive.
+
+Checked for a batch after the archive was drained to a barrier behind its last transaction: every deleted row has exactly one
+captured purge-log entry, its delete event was matched with that entry by the identity of the source transaction, the
+archive still shows the row with the proven hash (or a newer version that the application wrote since), and the source
+does not have the purged version any more. Then the ledger is sealed with the batch's digest and the source's purge log
+is trimmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_chista.archive.ledger import Ledger, Stage, batch_of
+from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.clickhouse import rowhash
+from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import describe
+from airflow_provider_chista.sources.base import Source
+
+_CHUNK = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """A sealed batch.
+
+    :param rows: rows purged at the source and visible in the archive; :param digest: of their hashes.
+    :param rewritten: rows of them that the application has inserted again since, in a newer version.
+    """
+
+    batch_id: str
+    rows: int
+    digest: str
+    rewritten: int
+
+    def summary(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "batch_id": self.batch_id,
+            "rows": self.rows,
+            "digest": self.digest,
+            "rewritten": self.rewritten,
+        }
+
+
+@dataclass(slots=True)
+class Seal:
+    """Seals the batch of a proof.
+
+    :param topic: the table's topic; :param purge_log_topic: topic of the purge log.
+    """
+
+    source: Source
+    manifests: Manifests
+    ledger: Ledger
+    topic: str
+    purge_log_topic: str
+    stopped: Callable[[], bool] = lambda: False
+
+    def run(self) -> SealReport:
+        """Check everything, record ``sealed``, trim the source's purge log.
+
+        :raises FatalError: a check failed; the message says which, with counts. The rows stay in the archive either way.
+        """
+        proof = self.ledger.proof()
+        if proof is None or self.ledger.last(Stage.DELETED, proof.verify_id) is None:
+            raise FatalError(
+                f"{describe(self.ledger.window)} of {self.manifests.target} has no finished purge to seal; run "
+                "PurgeSourceOperator for exactly this window"
+            )
+        batch_id = batch_of(proof.verify_id)
+        sealed = self.ledger.last(Stage.SEALED, proof.verify_id)
+        deleted = self._deleted(batch_id)
+        if sealed is None:
+            self._require_matched(batch_id, deleted)
+        rewritten = self._require_visible(batch_id)
+        digest = self._digest(batch_id)
+        if sealed is None:
+            self.ledger.record(
+                Stage.SEALED, verify_id=proof.verify_id, batch_id=batch_id, rows=deleted, digest=digest,
+                detail={"rewritten": rewritten},
+            )  # fmt: skip
+        while not self.stopped() and self.source.trim_log(batch_id):
+            pass
+        return SealReport(batch_id, deleted, digest, rewritten)
+
+    def _require_matched(self, batch_id: str, deleted: int) -> None:
+        control = self.manifests.control
+        parameters = {
+            "target": str(self.manifests.target),
+            "topic": self.topic,
+            "log": self.purge_log_topic,
+            "table": str(self.manifests.table.id),
+            "batch_id": batch_id,
+        }
+        logged = control.rows(
+            f"SELECT uniqExact(row_key) AS n FROM {control.name('purge_log')} FINAL WHERE topic = {{log:String}}"
+            " AND table_name = {table:String} AND batch_id = {batch_id:String}",
+            parameters,
+        )[0]["n"]
+        matched = control.rows(
+            f"SELECT uniqExact(row_key, transaction) AS n, uniqExact(row_key) AS keys FROM {control.name('deletes')} FINAL"
+            " WHERE target = {target:String} AND topic = {topic:String} AND state = 'purge'"
+            " AND batch_id = {batch_id:String}",
+            parameters,
+        )[0]
+        if not deleted == logged == matched["n"] == matched["keys"]:
+            raise FatalError(
+                f"batch {batch_id} of {self.manifests.target} is not sealed: {deleted} rows were deleted, {logged} purge-log "
+                f"entries and {matched['n']} matching delete events ({matched['keys']} keys) came back through the change "
+                "stream. Drain to a barrier behind the purge, then seal again"
+            )
+
+    def _require_visible(self, batch_id: str) -> int:
+        """Look at every purged row in the archive and at the source; return how many the application wrote again."""
+        rewritten, after = 0, ""
+        while not self.stopped():
+            rows = self._page(batch_id, after)
+            if not rows:
+                return rewritten
+            after = rows[-1]["row_key"]
+            keys = [row["row_key"] for row in rows]
+            visible = self.manifests.visible(keys)
+            newer = self._deleted_by_application(keys)
+            present = self.source.present(self.manifests.table, keys)
+            for row in rows:
+                key = row["row_key"]
+                row_hash, version = visible.get(key, ("", newer.get(key, 0)))
+                if version > row["version"]:
+                    rewritten += 1
+                elif row_hash != row["row_hash"]:
+                    raise FatalError(
+                        f"batch {batch_id} is not sealed: row {key} was purged, but the archive {self.manifests.target} does "
+                        "not show it as proven. Its last content is in the older versions of the table (read it without FINAL)"
+                    )
+                elif key in present:
+                    raise FatalError(
+                        f"batch {batch_id} is not sealed: row {key} was purged, but is at the source again and no change "
+                        "event says so. Was the source restored or failed over? Verify the window again"
+                    )
+        raise FatalError("the seal was stopped; run the task again")
+
+    def _deleted_by_application(self, keys: list[str]) -> dict[str, int]:
+        """Newest version of application deletes of these keys."""
+        control = self.manifests.control
+        rows = control.rows(
+            f"SELECT row_key, max(version) AS version FROM {control.name('deletes')} FINAL WHERE target = {{target:String}}"
+            " AND state = 'applied' AND row_key IN {keys:Array(String)} GROUP BY row_key",
+            {"target": str(self.manifests.target), "keys": keys},
+        )
+        return {row["row_key"]: row["version"] for row in rows}
+
+    def _page(self, batch_id: str, after: str) -> list[dict[str, Any]]:
+        control = self.manifests.control
+        return control.rows(
+            f"SELECT row_key, row_hash, version FROM {control.name('purged')} FINAL WHERE target = {{target:String}}"
+            " AND batch_id = {batch_id:String} AND state = 'deleted' AND row_key > {after:String}"
+            f" ORDER BY row_key LIMIT {_CHUNK}",
+            {"target": str(self.manifests.target), "batch_id": batch_id, "after": after},
+        )
+
+    def _deleted(self, batch_id: str) -> int:
+        return int(self._over_deleted("count()", batch_id))
+
+    def _digest(self, batch_id: str) -> str:
+        return str(self._over_deleted(rowhash.DIGEST, batch_id))
+
+    def _over_deleted(self, expression: str, batch_id: str) -> Any:
+        control = self.manifests.control
+        return control.rows(
+            f"SELECT {expression} AS value FROM {control.name('purged')} FINAL WHERE target = {{target:String}}"
+            " AND batch_id = {batch_id:String} AND state = 'deleted'",
+            {"target": str(self.manifests.target), "batch_id": batch_id},
+        )[0]["value"]

@@ -1,0 +1,223 @@
+"""The proof: (row key, row hash) of source and archive, streamed in key order and merged with bounded memory.
+
+A difference is not a failure until the capture has passed it: the archive is caught up, the whole comparison is done
+again over a new manifest, and only what still differs is read by value and reported.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_chista.archive.ledger import Ledger, Stage
+from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.canonical import parse_key, sort_key
+from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import Kind, Window, describe
+from airflow_provider_chista.sources.base import Source
+
+REPORTED = 1_000
+"""Differing keys that are kept, read by value and written to the table of mismatches; all are counted."""
+
+Pair = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Differences:
+    """Keys that differ: ``missing`` from the archive, ``extra`` in the archive, ``differing`` in their row hash."""
+
+    missing: int = 0
+    extra: int = 0
+    differing: int = 0
+    keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All differing keys."""
+        return self.missing + self.extra + self.differing
+
+    def add(self, finding: str, row_key: str) -> None:
+        """Count a key and keep it while there is room."""
+        setattr(self, finding, getattr(self, finding) + 1)
+        if len(self.keys) < REPORTED:
+            self.keys[row_key] = finding
+
+    def __str__(self) -> str:
+        return f"{self.missing} missing from the archive, {self.extra} only in the archive, {self.differing} differing"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A window whose rows were proven equal.
+
+    :param rows: rows compared; :param digest: of their hashes; :param seconds: wall clock seconds.
+    """
+
+    verify_id: str
+    rows: int
+    digest: str
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """The proof as JSON values."""
+        return {
+            "verify_id": self.verify_id,
+            "rows": self.rows,
+            "digest": self.digest,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def compare(
+    kinds: Sequence[Kind], source: Iterable[list[Pair]], archive: Iterable[list[Pair]]
+) -> tuple[int, Differences]:
+    """Merge two streams of (row key, row hash) in :func:`airflow_provider_chista.canonical.sort_key` order.
+
+    Equal stretches are compared as whole lists; keys are only parsed where the streams differ.
+
+    :returns: rows of the source, and the differences.
+    """
+    differences, rows = Differences(), 0
+    left, right = _Buffered(source), _Buffered(archive)
+    while True:
+        a, b = left.fill(), right.fill()
+        if not a and not b:
+            return rows, differences
+        step = min(len(a), len(b))
+        if step and a[:step] == b[:step]:
+            left.take(step)
+            right.take(step)
+            rows += step
+            continue
+        i = j = 0
+        while (i < len(a) or not a) and (j < len(b) or not b) and (i < len(a) or j < len(b)):
+            if i < len(a) and j < len(b) and a[i] == b[j]:
+                i, j, rows = i + 1, j + 1, rows + 1
+                continue
+            order = _order(kinds, a, i, b, j)
+            if order == 0:
+                differences.add("differing", a[i][0])
+                i, j, rows = i + 1, j + 1, rows + 1
+            elif order < 0:
+                differences.add("missing", a[i][0])
+                i, rows = i + 1, rows + 1
+            else:
+                differences.add("extra", b[j][0])
+                j += 1
+        left.take(i)
+        right.take(j)
+
+
+def verify(
+    source: Source,
+    manifests: Manifests,
+    ledger: Ledger,
+    window: Window | None,
+    *,
+    catch_up: Callable[[], None],
+    log: Callable[[str], None] = lambda text: None,
+) -> Proof:
+    """Prove that the archive holds every row of the window exactly as the source has it.
+
+    :param catch_up: brings the archive to the source's present state; called once when the first comparison differs.
+    :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
+        1,000) are in the state table ``mismatches``.
+    """
+    table = manifests.table
+    kinds = table.key_kinds
+    for attempt in (1, 2):
+        started, verify_id = time.monotonic(), str(uuid.uuid4())
+        manifests.freeze(verify_id, window)
+        rows, differences = compare(kinds, source.hashes(table, window), manifests.stream(verify_id))
+        if differences.total == 0:
+            proof = Proof(verify_id, rows, manifests.digest(verify_id), time.monotonic() - started)
+            ledger.record(
+                Stage.VERIFIED,
+                verify_id=verify_id,
+                rows=rows,
+                digest=proof.digest,
+                detail={"schema": table.fingerprint, "columns": [column.name for column in table.columns]},
+            )
+            manifests.drop(ledger.superseded(verify_id))
+            return proof
+        if attempt == 1:
+            log(f"{differences} of {rows} rows; waiting for the capture to pass them, then comparing again")
+            manifests.drop([verify_id])
+            catch_up()
+    examples = _report(source, manifests, verify_id, differences)
+    ledger.record(
+        Stage.MISMATCHED,
+        verify_id=verify_id,
+        rows=rows,
+        detail={
+            "missing": differences.missing,
+            "extra": differences.extra,
+            "differing": differences.differing,
+        },
+    )
+    raise FatalError(
+        f"{table.id} and its archive {manifests.target} differ in {describe(window)}: {differences} ({rows} rows at the "
+        f"source). {'; '.join(examples)}. See the state table mismatches, verify_id {verify_id}. Nothing will be purged"
+    )
+
+
+def _report(source: Source, manifests: Manifests, verify_id: str, differences: Differences) -> list[str]:
+    """Write typed values of the differing rows to the state table; return the first five in words."""
+    table, keys = manifests.table, list(differences.keys)
+    here, there = source.rows(table, keys), manifests.fields(keys)
+    records: list[dict[str, Any]] = []
+    examples: list[str] = []
+    for row_key, finding in differences.keys.items():
+        left, right = here.get(row_key), there.get(row_key)
+        columns = [
+            column.name
+            for index, column in enumerate(table.columns)
+            if left and right and left[index] != right[index]
+        ]
+        records.append(
+            {
+                "verify_id": verify_id,
+                "target": str(manifests.target),
+                "row_key": row_key,
+                "finding": finding,
+                "columns": columns,
+                "source_values": list(left or ()),
+                "archive_values": list(right or ()),
+            }
+        )
+        if len(examples) < 5:
+            examples.append(f"key {row_key} is {finding}" + (f" in {', '.join(columns)}" if columns else ""))
+    manifests.control.insert("mismatches", records)
+    return examples
+
+
+def _order(kinds: Sequence[Kind], a: list[Pair], i: int, b: list[Pair], j: int) -> int:
+    """-1: the source's key comes first (or the archive has ended), 1: the archive's, 0: the same key."""
+    if i >= len(a):
+        return 1
+    if j >= len(b):
+        return -1
+    left, right = sort_key(parse_key(kinds, a[i][0])), sort_key(parse_key(kinds, b[j][0]))
+    return (left > right) - (left < right)
+
+
+class _Buffered:
+    """A stream of lists with a part taken off at a time; an empty list from :meth:`fill` means that it has ended."""
+
+    def __init__(self, chunks: Iterable[list[Pair]]) -> None:
+        self._chunks: Iterator[list[Pair]] = iter(chunks)
+        self._rows: list[Pair] = []
+
+    def fill(self) -> list[Pair]:
+        while not self._rows:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self._rows = chunk
+        return self._rows
+
+    def take(self, count: int) -> None:
+        self._rows = self._rows[count:] if count else self._rows

@@ -1,0 +1,1 @@
+"""ClickHouse: types, table DDL, batch loading, row hash SQL, control tables."""

@@ -1,0 +1,130 @@
+"""The provider's state: tables in one ClickHouse database (``chista`` by default), readable with plain SQL.
+
+ClickHouse holds the truth; Airflow's XCom and state store only carry summaries. The tables are append-only logs, or
+ReplacingMergeTrees whose newest version wins, so that writing the same fact twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from airflow_provider_chista.clickhouse import sql
+from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.model import TableId
+
+DEFAULT_DATABASE = "chista"
+
+_DEDUPLICATED = "SETTINGS non_replicated_deduplication_window = 100"
+
+TABLES: dict[str, str] = {
+    "positions": """
+        (
+            target String, cluster String, topic String, topic_id String, generation UInt16, partition UInt32,
+            next_offset UInt64, recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (target, cluster, topic, generation, partition)""",
+    "dead_letters": """
+        (
+            target String, topic String, generation UInt16, partition UInt32, offset UInt64,
+            key String, value String, error_class LowCardinality(String), error String, task String,
+            state LowCardinality(String) DEFAULT 'open', recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY (target, topic, generation, partition, offset)""",
+    "deletes": """
+        (
+            target String, topic String, generation UInt16, partition UInt32, offset UInt64, version UInt64,
+            row_key String, transaction String, source_time DateTime64(3, 'UTC'),
+            state Enum8('waiting' = 0, 'purge' = 1, 'applied' = 2), batch_id String,
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(state) ORDER BY (target, topic, generation, partition, offset)""",
+    "purge_log": """
+        (
+            topic String, generation UInt16, partition UInt32, offset UInt64, transaction String,
+            batch_id String, table_name String, row_key String, row_hash String,
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(offset) ORDER BY (topic, table_name, row_key, transaction)""",
+    "manifest": """
+        (
+            verify_id String, position UInt64, row_key String, row_hash String, version UInt64
+        ) ENGINE = ReplacingMergeTree ORDER BY (verify_id, position)""",
+    "mismatches": """
+        (
+            verify_id String, target String, row_key String, finding LowCardinality(String), columns Array(String),
+            source_values Array(Nullable(String)), archive_values Array(Nullable(String)),
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY (verify_id, row_key)""",
+    "purged": """
+        (
+            target String, row_key String, batch_id String, row_hash String, version UInt64,
+            state Enum8('skipped' = 0, 'deleted' = 1), reason LowCardinality(String),
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(state) ORDER BY (target, row_key, batch_id)""",
+    "ledger": """
+        (
+            at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'), source String, target String, window String,
+            stage LowCardinality(String), verify_id String, batch_id String, rows UInt64, digest String,
+            actor String, dag_id String, run_id String, task_id String, try_number UInt16, detail String
+        ) ENGINE = MergeTree ORDER BY (target, at)""",
+    "snapshots": """
+        (
+            connector String, table_name String, state LowCardinality(String), signal_id String, rows UInt64,
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY (connector, table_name)""",
+}
+"""Columns and engine of every control table, by name. ``docs/state.md`` tells what each is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Access to the control tables.
+
+    :param client: a clickhouse-connect client.
+    :param database: the state database.
+    """
+
+    client: Client
+    database: str = DEFAULT_DATABASE
+
+    def name(self, table: str) -> str:
+        """Quoted name of a control table."""
+        return sql.table(TableId(self.database, table))
+
+    def ensure(self) -> None:
+        """Create the database and the tables that are missing."""
+        with translated(f"creating the state tables in {self.database}"):
+            self.client.command(f"CREATE DATABASE IF NOT EXISTS {sql.identifier(self.database)}")
+            for table, definition in TABLES.items():
+                self.client.command(
+                    f"CREATE TABLE IF NOT EXISTS {self.name(table)} {definition} {_DEDUPLICATED}"
+                )
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]], token: str | None = None) -> None:
+        """Insert rows (all with the same columns) and wait for the acknowledgement.
+
+        :param token: ``insert_deduplication_token``; the same token twice stores the rows once.
+        """
+        if not rows:
+            return
+        columns = list(rows[0])
+        settings = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+        with translated(f"writing {len(rows)} rows to {self.database}.{table}"):
+            self.client.insert(
+                table,
+                [[row[column] for column in columns] for row in rows],
+                column_names=columns,
+                database=self.database,
+                settings=settings,
+            )
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Rows of a SELECT with bound ``{name:Type}`` parameters, as dictionaries."""
+        with translated("reading the state tables"):
+            result = self.client.query(statement, parameters=dict(parameters))
+        return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+    def execute(self, statement: str, parameters: Mapping[str, Any], doing: str) -> None:
+        """A statement without a result, such as INSERT … SELECT, with bound parameters."""
+        with translated(doing):
+            self.client.command(statement, parameters=dict(parameters))

@@ -1,0 +1,77 @@
+"""Errors of clickhouse-connect, told apart by whether a retry can help.
+
+The codes are ClickHouse's ``ErrorCodes.cpp``. Code 252 means two things: too many parts (a matter of time) and too
+many partitions in one block (a matter of the data), so its text decides. Errors without a code come from the HTTP client:
+the outcome of the request is unknown, and the deduplication token makes its repetition safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from urllib3.exceptions import HTTPError
+
+from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
+
+TRANSIENT_CODES: dict[int, str] = {
+    3: "unexpected end of the request",
+    107: "a file was not there, a part may be moving",
+    159: "the query ran longer than max_execution_time",
+    164: "the server is read-only",
+    202: "too many simultaneous queries",
+    203: "no free connection",
+    209: "socket timeout",
+    210: "network error",
+    241: "memory limit",
+    242: "the table is read-only, its Keeper session may be lost",
+    252: "too many parts; merges are behind",
+    285: "too few live replicas",
+    319: "unknown status of the insert",
+    425: "system error",
+    999: "Keeper exception",
+}
+
+REMEDIES: dict[int, str] = {
+    16: "create the table again with CreateArchiveTableOperator, which adds new columns",
+    60: "create it with CreateArchiveTableOperator",
+    81: "create the database, or let CreateArchiveTableOperator do it",
+    192: "check the login of the ClickHouse connection",
+    194: "check login and password of the ClickHouse connection",
+    497: "grant what is missing to the connection's user (docs/grants.md)",
+    516: "check login and password of the ClickHouse connection",
+}
+
+
+def classified(error: Exception, doing: str) -> ChistaError:
+    """The provider's error for one of clickhouse-connect's, saying what was being done and what to do."""
+    code = getattr(error, "code", None)
+    text = " ".join(str(error).split())[:1000]
+    if code == 252 and "partitions" in text:
+        return FatalError(
+            f"ClickHouse refused {doing}: {text}; raise max_partitions_per_insert_block or partition coarser"
+        )
+    if isinstance(code, int) and code not in TRANSIENT_CODES:
+        remedy = REMEDIES.get(code, "see the code in ClickHouse's documentation")
+        return FatalError(f"ClickHouse refused {doing} with code {code}: {text}; {remedy}")
+    if isinstance(code, int):
+        return TransientError(
+            f"ClickHouse could not finish {doing} ({TRANSIENT_CODES[code]}, code {code}): {text}"
+        )
+    if isinstance(error, (OperationalError, HTTPError, OSError)):
+        return TransientError(f"ClickHouse did not answer while {doing}: {text}; check that the server is up")
+    if isinstance(error, DatabaseError) and any(
+        word in text for word in ("HTTPDriver", "Connection", "timed out")
+    ):
+        return TransientError(f"ClickHouse did not answer while {doing}: {text}; check that the server is up")
+    return FatalError(f"ClickHouse refused {doing}: {text}")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise :class:`FatalError` or :class:`TransientError` for any error of the driver inside the block."""
+    try:
+        yield
+    except (ClickHouseError, HTTPError, OSError) as error:
+        raise classified(error, doing) from error
