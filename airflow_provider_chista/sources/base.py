@@ -1,0 +1,412 @@
+"""What a source database can do: the interface, and all of it that does not depend on the engine."""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+from airflow_provider_chista.canonical import parse_key
+from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.findings import Finding
+from airflow_provider_chista.model import Kind, Table, TableId, Window
+from airflow_provider_chista.sources.dialect import Dialect
+from airflow_provider_chista.sources.failures import Failure, translated
+
+Row = tuple[Any, ...]
+Role = Literal["capture", "verify", "purge"]
+
+CONTROL_SCHEMA = "chista"
+CONTROL_TABLES = ("heartbeat", "marker", "signal", "purge_log")
+RESERVED_PREFIX = "_chista_"
+"""Columns that the provider adds to an archive table begin so; a source column must not."""
+
+LOCK_TIMEOUT_SECONDS = 3
+"""How long a guarded delete waits for the application's row locks before it gives way."""
+
+_PING_AFTER_SECONDS = 30.0
+_LOG_PAGE_ROWS = 5_000
+
+
+class Cursor(Protocol):
+    """The part of PEP 249's cursor that is used."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def execute(self, sql: str, parameters: Sequence[object], /) -> object: ...
+    def fetchall(self) -> Sequence[Row]: ...
+    def fetchmany(self, size: int, /) -> Sequence[Row]: ...
+
+
+class Connection(Protocol):
+    """The part of PEP 249's connection that is used."""
+
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A row of ``chista.marker``: the token of a barrier, the source position taken for it, and its nudges so far."""
+
+    token: str
+    position: str | None
+    nudges: int
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSql:
+    """An engine's statements on the control tables; the parameters are those of the method of the same name."""
+
+    write_marker: str
+    read_marker: str
+    mark_position: str
+    nudge: str
+    request_snapshot: str
+    logged: str
+    trim_log: str
+
+
+class Source(ABC):
+    """A source database behind a DB-API connection.
+
+    It owns at most one control connection, opened when first needed and again when it was closed; :meth:`hashes` opens one of
+    its own. Not safe for use by several threads at once. Every method raises :class:`FatalError` when the user must change
+    something first (password, privilege, name, setting) and :class:`TransientError` when the same call can succeed later
+    (server unreachable, lock timeout, deadlock, connection lost); the message names server, database and user.
+
+    :param connect: returns a new connection of mysqlclient, psycopg 3 or psycopg2.
+    :param label: how messages call the source until it has told its address, such as an Airflow connection id.
+    :param connection: a connection that is open already and becomes the control connection.
+    """
+
+    flavour: ClassVar[str]
+    dialect: ClassVar[Dialect]
+    control_sql: ClassVar[ControlSql]
+    failures: ClassVar[tuple[Failure, ...]]
+    version_query: ClassVar[str] = "SELECT VERSION()"
+
+    def __init__(
+        self, connect: Callable[[], Connection], *, label: str = "", connection: Connection | None = None
+    ) -> None:
+        self._connect = connect
+        self.where = label or f"{self.flavour} source"
+        self._connection: Connection | None = None
+        self._used = 0.0
+        if connection is not None:
+            self._adopt(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the control connection. The source can still be used: the next call opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+
+    # What differs from engine to engine.
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, version: str) -> bool:
+        """Whether the answer to ``SELECT VERSION()`` is this engine's."""
+
+    @abstractmethod
+    def catalogue(self, table: TableId) -> Table:
+        """The table as the source's catalogue describes it, with the reason at every column that cannot be archived.
+
+        :raises FatalError: the table does not exist or is not visible (the message names those of its schema), or is a view.
+        """
+
+    @abstractmethod
+    def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        """Canonical field texts (None for NULL) in column order of those of the keys that exist, by row key."""
+
+    @abstractmethod
+    def present(self, table: Table, keys: Sequence[str]) -> set[str]:
+        """Those of the row keys that exist."""
+
+    @abstractmethod
+    def guarded_delete_sql(self, table: Table) -> str:
+        """The statements of :meth:`guarded_delete`, for a person to read; ``:name`` stands for a bound value."""
+
+    @abstractmethod
+    def position(self) -> str:
+        """The source's position now, as JSON text, at or after every commit that was visible when it was asked.
+
+        MySQL and MariaDB: ``{"file": ..., "pos": ..., "gtids": ...}``; PostgreSQL: ``{"lsn": ...}``.
+        """
+
+    @abstractmethod
+    def settings_findings(self, *, slot: str | None = None) -> list[Finding]:
+        """Settings of the server that keep it from being archived, and control tables that are missing.
+
+        :param slot: name of the connector's replication slot (PostgreSQL); no free slot is needed when it exists.
+        """
+
+    @abstractmethod
+    def table_findings(
+        self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
+    ) -> list[Finding]:
+        """What keeps a table from being archived or purged.
+
+        :param listed: names of child tables, of foreign keys (as the finding's subject names them) and of triggers whose
+            effects the user accepts; they are reported as ``info``.
+        :param publication: the connector's publication (PostgreSQL), which must contain the table; None leaves that out.
+        """
+
+    @abstractmethod
+    def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
+        """Grants that the connected user lacks for a role; ``docs/grants.md`` gives the reason of each."""
+
+    @abstractmethod
+    def _prepare(self, connection: Connection) -> str:
+        """Set the session up, assert that it took, and return a text that names server, database and user."""
+
+    @abstractmethod
+    def _cursor(self, connection: Connection) -> Cursor:
+        """A cursor that gives tuples."""
+
+    @abstractmethod
+    def _streaming_cursor(self, connection: Connection) -> Cursor:
+        """A server-side cursor that gives tuples."""
+
+    @abstractmethod
+    def _delete_matching(
+        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[int | str, ...], str]]
+    ) -> tuple[list[str], int]:
+        """Log and delete the rows whose recomputed hash equals, inside the caller's transaction.
+
+        :param rows: key values and hash of each row.
+        :returns: the row keys that were logged, and how many rows were deleted.
+        """
+
+    # What all engines share.
+
+    def version(self) -> str:
+        """The server's version, as it prints it."""
+        return str(self._read(self.version_query)[0][0])
+
+    def setup_sql(self) -> str:
+        """DDL of the control tables, to be run once by an administrator; safe to repeat."""
+        return resources.files(__package__).joinpath(f"setup/{self.flavour}.sql").read_text(encoding="utf-8")
+
+    def count(self, table: Table, window: Window | None) -> int:
+        """Rows of the window, or of the whole table."""
+        where, values = self.dialect.where(table, window)
+        return int(self._read(f"SELECT COUNT(*) FROM {self.dialect.table(table.id)} t {where}", values)[0][0])
+
+    def hashes(
+        self, table: Table, window: Window | None, chunk_rows: int = 20_000
+    ) -> Iterator[list[tuple[str, str]]]:
+        """Stream (row key, row hash) of the window's rows in the order of ``canonical.sort_key``.
+
+        The rows are those of one consistent snapshot, read by a server-side cursor on a connection of its own, which is closed
+        when the iterator ends or is closed.
+
+        :param chunk_rows: most rows in one list; no list is empty.
+        :raises FatalError: a row's hash could not be computed, because its text is longer than the server allows.
+        """
+        table.require_archivable()
+        sql, values = self._hashes_sql(table, window)
+        with self._own_connection() as connection:
+            cursor = self._streaming_cursor(connection)
+            cursor.execute(sql, values)
+            while chunk := cursor.fetchmany(chunk_rows):
+                yield [self._hashed(table, key, row_hash) for key, row_hash in chunk]
+
+    def guarded_delete(self, table: Table, batch_id: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+        """Delete those rows whose hash, recomputed in the deleting transaction, equals the archive's; return their keys.
+
+        One short READ COMMITTED transaction: the rows are logged in ``chista.purge_log`` and deleted, or nothing happens.
+        Rows that changed, or are gone, are left out. After a lost reply :meth:`logged` tells which rows were deleted.
+
+        :param batch_id: at most 64 characters; it names the rows in the purge log.
+        :param rows: row key and row hash of each row, both from the archive.
+        :raises RefusedError: the table is not the one that was archived (columns or key changed), or the counts of logged and
+            deleted rows differ; nothing was deleted.
+        :raises TransientError: a lock was not granted within a few seconds, or a deadlock was broken; nothing was deleted.
+        """
+        table.require_archivable()
+        wanted = [(self._key_values(table, key), row_hash) for key, row_hash in dict.fromkeys(rows)]
+        if not wanted:
+            return []
+        with self._transaction() as cursor:
+            logged, deleted = self._delete_matching(cursor, table, batch_id, wanted)
+            if len(logged) != deleted:
+                raise RefusedError(
+                    f"{self.where}: batch {batch_id} logged {len(logged)} rows of {table.id} but deleted {deleted}; "
+                    "the transaction was rolled back. Look for triggers or rules on the table and on chista.purge_log"
+                )
+            self._require_unchanged(cursor, table)
+        return logged
+
+    def logged(self, batch_id: str) -> Iterator[list[tuple[str, str]]]:
+        """(row key, row hash) of the batch's deleted rows from the purge log, in the order of their deletion."""
+        last = 0
+        while page := self._read(self.control_sql.logged, (batch_id, last, _LOG_PAGE_ROWS)):
+            last = page[-1][0]
+            yield [(str(key), str(row_hash)) for _, key, row_hash in page]
+
+    def trim_log(self, batch_id: str, limit: int = 10_000) -> int:
+        """Remove at most ``limit`` rows of a settled batch from the purge log; return how many, 0 when none are left."""
+        return self._write(self.control_sql.trim_log, (batch_id, limit))
+
+    def write_marker(self, id: str, token: str) -> None:
+        """Write the marker in a transaction of its own; always an event in the stream, even when the token is the same."""
+        self._write(self.control_sql.write_marker, (id, token, token))
+
+    def read_marker(self, id: str) -> Marker | None:
+        """The marker, or None."""
+        found = self._read(self.control_sql.read_marker, (id,))
+        return Marker(*found[0]) if found else None
+
+    def mark_position(self, id: str, position: str) -> None:
+        """Note the position taken for a marker, in a transaction of its own."""
+        self._touch_marker(id, self.control_sql.mark_position, (position, id))
+
+    def nudge(self, id: str) -> None:
+        """Change the marker once more, so that the connector's committed offset moves past what came before."""
+        self._touch_marker(id, self.control_sql.nudge, (id,))
+
+    def request_snapshot(self, signal_id: str, tables: Sequence[TableId]) -> None:
+        """Ask the connector for an incremental snapshot of tables; the same ``signal_id`` twice asks once."""
+        data = json.dumps({"type": "incremental", "data-collections": [str(table) for table in tables]})
+        self._write(self.control_sql.request_snapshot, (signal_id, "execute-snapshot", data))
+
+    def _touch_marker(self, id: str, sql: str, values: Sequence[object]) -> None:
+        if not self._write(sql, values):
+            raise FatalError(f"{self.where}: chista.marker has no row {id!r}; write the marker first")
+
+    def _hashes_sql(self, table: Table, window: Window | None) -> tuple[str, tuple[str, ...]]:
+        where, values = self.dialect.where(table, window)
+        return (
+            f"SELECT {self.dialect.row_key(table)}, {self.dialect.hash_of_row(table)}\n"
+            f"FROM {self.dialect.table(table.id)} t {where}\n"
+            f"ORDER BY {self.dialect.order_by(table)}",
+            values,
+        )
+
+    def _hashed(self, table: Table, key: str | None, row_hash: str | None) -> tuple[str, str]:
+        if key is None or row_hash is None:
+            raise FatalError(
+                f"{self.where}: the row {key!r} of {table.id} has no hash, because its text is longer than the server's "
+                "max_allowed_packet; raise it (SET GLOBAL max_allowed_packet = 1073741824) and in the server's configuration"
+            )
+        return key, row_hash
+
+    def _key_values(self, table: Table, key: str) -> tuple[int | str, ...]:
+        return parse_key([column.kind or Kind.TEXT for column in table.key_columns], key)
+
+    @abstractmethod
+    def _read_catalogue(self, cursor: Cursor, table: TableId) -> Table | None:
+        """The table from the catalogue in the cursor's transaction; None when it is not there."""
+
+    def _require_unchanged(self, cursor: Cursor, table: Table) -> None:
+        """The rows are locked by now, so no DDL can come between this look and the commit."""
+        now = self._read_catalogue(cursor, table.id)
+        if now is None or now.fingerprint != table.fingerprint:
+            raise RefusedError(
+                f"{self.where}: the columns or the key of {table.id} changed since the table was verified; nothing was "
+                "deleted. Archive and verify the table with its new columns first"
+            )
+
+    def _read(self, sql: str, values: Sequence[object] = ()) -> Sequence[Row]:
+        with self._transaction() as cursor:
+            cursor.execute(sql, tuple(values))
+            return cursor.fetchall()
+
+    def _write(self, sql: str, values: Sequence[object]) -> int:
+        with self._transaction() as cursor:
+            cursor.execute(sql, tuple(values))
+            return cursor.rowcount
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Cursor]:
+        """A transaction on the control connection: committed at the end, rolled back on any error."""
+        connection = self._control()
+        try:
+            with self._translated():
+                cursor = self._cursor(connection)
+                yield cursor
+                connection.commit()
+        except BaseException:
+            try:
+                connection.rollback()
+            except Exception:
+                self.close()
+            raise
+        self._used = time.monotonic()
+
+    @contextmanager
+    def _own_connection(self) -> Iterator[Connection]:
+        with self._translated():
+            connection = self._connect()
+            try:
+                self._prepare(connection)
+                yield connection
+            finally:
+                with suppress(Exception):
+                    connection.close()
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.failures, lambda: self.where)
+
+    def _control(self) -> Connection:
+        if self._connection is not None and _is_closed(self._connection):
+            self._connection = None
+        if self._connection is not None and time.monotonic() - self._used > _PING_AFTER_SECONDS:
+            self._ping(self._connection)
+        if self._connection is None:
+            with self._translated():
+                connection = self._connect()
+            self._adopt(connection)
+        assert self._connection is not None
+        return self._connection
+
+    def _ping(self, connection: Connection) -> None:
+        """Servers drop idle connections; better noticed before a statement than in it."""
+        try:
+            self._cursor(connection).execute("SELECT 1", ())
+            connection.rollback()
+        except Exception:
+            self.close()
+
+    def _adopt(self, connection: Connection) -> None:
+        try:
+            with self._translated():
+                self.where = self._prepare(connection)
+        except BaseException:
+            with suppress(Exception):
+                connection.close()
+            raise
+        self._connection, self._used = connection, time.monotonic()
+
+    def _require_setting(self, name: str, found: object, expected: object) -> None:
+        if found != expected:
+            raise FatalError(
+                f"{self.where}: the session's {name} is {found!r} and could not be set to {expected!r}; "
+                "remove what resets it (init_connect, ALTER ROLE ... SET, a connection pooler)"
+            )
+
+
+def reserved_name(name: str) -> str | None:
+    """Why a column of that name cannot be archived; None when the name is free."""
+    if name.startswith(RESERVED_PREFIX):
+        return f"names that begin with {RESERVED_PREFIX} are reserved for the archive; rename the column"
+    return None
+
+
+def _is_closed(connection: Connection) -> bool:
+    return bool(getattr(connection, "closed", False)) or not getattr(connection, "open", True)

@@ -1,0 +1,138 @@
+"""SQL of a source's rows, built from tables of types: canonical field texts, row keys, row hashes, windows.
+
+A dialect is data; this module walks it. Every expression refers to the source table by the alias ``t``. Identifiers are
+quoted by the dialect and values are always bound. Placeholders are ``%s``, so quoting doubles a ``%`` in an identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_provider_chista.canonical import NULL, SEPARATOR
+from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
+
+
+@dataclass(frozen=True, slots=True)
+class SourceType:
+    """One row of an engine's type table. In the templates ``{c}`` is the quoted column.
+
+    :param name: the type's name as the engine's catalogue prints it, without length and display attributes.
+    :param kind: the canonical kind.
+    :param text: canonical text of a value that is not NULL.
+    :param order: expression whose native order is the order of :func:`airflow_provider_chista.canonical.sort_key`.
+    :param key: type under which a key value arrives in the parameter of a keyed statement.
+    :param match: condition that joins the column to that value ``{v}``; it lets the engine use the primary key's index.
+        It may be looser than equality of bytes (case, trailing blanks): callers compare the canonical texts too.
+        ``{charset}`` and ``{collation}`` are those of the column.
+    """
+
+    name: str
+    kind: Kind
+    text: str
+    order: str
+    key: str
+    match: str = "{c} = {v}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How an engine writes what all engines can do.
+
+    :param quote: quotes an identifier.
+    :param types: type table by name.
+    :param type_name: name in the type table for a column's declared type.
+    :param field: canonical field text from ``{c}`` and the type's ``{text}``, NULL included.
+    :param concat: joins texts, none of them NULL.
+    :param row_hash: hash of the row text ``{text}``.
+    :param bounds: half-open range over ``{c}`` with two placeholders, by kind of the window's column.
+    """
+
+    quote: Callable[[str], str]
+    types: Mapping[str, SourceType]
+    type_name: Callable[[str], str]
+    field: str
+    concat: Callable[[Sequence[str]], str]
+    row_hash: str
+    bounds: Mapping[Kind, str]
+
+    def table(self, table: TableId) -> str:
+        """The table's quoted, qualified name."""
+        return f"{self.quote(table.schema)}.{self.quote(table.name)}"
+
+    def column(self, column: Column) -> str:
+        """The column of the source table, quoted, behind the alias ``t``."""
+        return f"t.{self.quote(column.name)}"
+
+    def type_of(self, column: Column) -> SourceType:
+        """The column's row of the type table; :class:`FatalError` when it has none."""
+        try:
+            return self.types[self.type_name(column.declared)]
+        except KeyError:
+            raise FatalError(
+                f"column {column.name} ({column.declared}) has no canonical text: {column.refusal or 'unknown type'}"
+            ) from None
+
+    def field_text(self, column: Column) -> str:
+        """Canonical field text of a column; never NULL as long as the engine can build the text."""
+        quoted = self.column(column)
+        return self.field.format(c=quoted, text=self.type_of(column).text.format(c=quoted))
+
+    def row_key(self, table: Table) -> str:
+        """Canonical text of the primary key."""
+        return self._joined(table.key_columns)
+
+    def hash_of_row(self, table: Table) -> str:
+        """Canonical row hash over all columns in ordinal order."""
+        return self.row_hash.format(text=self._joined(table.columns))
+
+    def order_by(self, table: Table) -> str:
+        """ORDER BY list that streams rows in the order of ``canonical.sort_key``."""
+        return ", ".join(
+            self.type_of(column).order.format(c=self.column(column)) for column in table.key_columns
+        )
+
+    def matches(self, table: Table, value: Callable[[int], str]) -> str:
+        """Condition that joins the table to key values; ``value(i)`` is the expression of the key's i-th value."""
+        return " AND ".join(
+            self.type_of(column).match.format(
+                c=self.column(column),
+                v=value(index),
+                charset=(column.collation or "").partition("_")[0],
+                collation=column.collation,
+            )
+            for index, column in enumerate(table.key_columns)
+        )
+
+    def where(self, table: Table, window: Window | None) -> tuple[str, tuple[str, ...]]:
+        """WHERE clause (or an empty text) of a window, and its bound values.
+
+        :raises FatalError: the window's column does not exist, or is neither a date nor a text.
+        """
+        if window is None:
+            return "", ()
+        column = table.column(window.column)
+        template = self.bounds.get(column.kind) if column.kind else None
+        if template is None:
+            raise FatalError(
+                f"window column {column.name} of {table.id} is {column.declared}; "
+                "a window needs a date, or a text that holds ISO-8601 dates"
+            )
+        return "WHERE " + template.format(c=self.column(column)), window.bounds()
+
+    def _joined(self, columns: Sequence[Column]) -> str:
+        parts: list[str] = []
+        for column in columns:
+            if parts:
+                parts.append(f"'{SEPARATOR}'")
+            parts.append(self.field_text(column))
+        return self.concat(parts)
+
+
+def null_or(text: str, when_null: str = "{c} IS NULL") -> str:
+    """Field template that tells NULL from a text that could not be built: only a NULL column becomes the NULL mark.
+
+    ``COALESCE(text, '~')`` would not do: MySQL's CONCAT gives NULL above ``max_allowed_packet``.
+    """
+    return f"CASE WHEN {when_null} THEN '{NULL}' ELSE {text} END"

@@ -1,0 +1,83 @@
+"""From a driver's error to one of ours: fatal or transient, with the remedy.
+
+A table row names codes of the server (MySQL and MariaDB: error numbers, PostgreSQL: SQLSTATEs, whole or the two characters of a
+class) and says what they mean. Errors are recognised by the shape that PEP 249 gives them, so no driver is imported and both
+psycopg versions work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One row of an engine's table of errors.
+
+    :param codes: error numbers, SQLSTATEs or SQLSTATE classes.
+    :param error: the class to raise.
+    :param remedy: what the user can do.
+    :param texts: parts of the message, for errors without a code: libpq gives none when a connection is refused.
+    """
+
+    codes: frozenset[int | str]
+    error: type[ChistaError]
+    remedy: str
+    texts: tuple[str, ...] = ()
+
+
+def is_driver_error(error: BaseException) -> bool:
+    """True for the errors of a DB-API driver: PEP 249 names their base class ``Error``."""
+    return any(base.__name__ == "Error" and base.__module__ != "builtins" for base in type(error).__mro__)
+
+
+def code_of(error: BaseException) -> int | str | None:
+    """SQLSTATE (psycopg 3: ``sqlstate``, psycopg2: ``pgcode``) or error number (mysqlclient: first argument)."""
+    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if sqlstate:
+        return str(sqlstate)
+    return error.args[0] if error.args and isinstance(error.args[0], int) else None
+
+
+def translate(failures: Sequence[Failure], error: BaseException, where: str) -> ChistaError:
+    """The error to raise in place of a driver's error; ``where`` names host, port, database and user.
+
+    A code that no row knows is transient when the driver calls it operational, else fatal (PEP 249: the others are
+    errors of the statement or its data).
+    """
+    code, text = code_of(error), _message(error)
+    for failure in failures:
+        if _fits(failure, code, text):
+            return failure.error(f"{where}: {text}. {failure.remedy}")
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & {"OperationalError", "InterfaceError", "InternalError"}:
+        return TransientError(f"{where}: {text}. Try again; if it stays, look into the server's log")
+    return FatalError(f"{where}: {text}")
+
+
+@contextmanager
+def translated(failures: Sequence[Failure], where: Callable[[], str]) -> Iterator[None]:
+    """Turn errors of the driver into ours; ``where`` is asked only then."""
+    try:
+        yield
+    except Exception as error:
+        if is_driver_error(error):
+            raise translate(failures, error, where()) from error
+        raise
+
+
+def _fits(failure: Failure, code: int | str | None, text: str) -> bool:
+    if code in failure.codes or (isinstance(code, str) and code[:2] in failure.codes):
+        return True
+    return code is None and any(part in text for part in failure.texts)
+
+
+def _message(error: BaseException) -> str:
+    texts = [str(argument).strip() for argument in error.args if not isinstance(argument, int)]
+    message = " ".join(" ".join(texts or [str(error)]).split())
+    number = code_of(error)
+    return f"{message.rstrip('.')} ({type(error).__name__}{f' {number}' if number else ''})"

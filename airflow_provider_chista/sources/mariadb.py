@@ -1,0 +1,46 @@
+"""MariaDB 10.6 and later (JSON_TABLE)."""
+
+from __future__ import annotations
+
+from airflow_provider_chista.sources.mysqlchecks import Checks, common_settings
+from airflow_provider_chista.sources.mysqlfamily import MySQLFamilySource
+from airflow_provider_chista.sources.mysqlgrants import requirements
+
+# INNODB_SYS_FOREIGN spells its names as "database/name" in the encoding of file names; ID holds the child's database.
+_NAME = "CONVERT(CONVERT(CAST({text} AS BINARY) USING filename) USING utf8mb4)"
+_FOREIGN_KEYS = f"""
+    SELECT SUBSTRING(ID, CHAR_LENGTH(SUBSTRING_INDEX(ID, '/', 1)) + 2),
+           {_NAME.format(text="SUBSTRING_INDEX(FOR_NAME, '/', 1)")},
+           {_NAME.format(text="SUBSTRING_INDEX(FOR_NAME, '/', -1)")},
+           TYPE
+    FROM information_schema.INNODB_SYS_FOREIGN
+    WHERE {_NAME.format(text="SUBSTRING_INDEX(REF_NAME, '/', 1)")} = %s
+      AND {_NAME.format(text="SUBSTRING_INDEX(REF_NAME, '/', -1)")} = %s
+    ORDER BY ID"""
+
+CHECKS = Checks(
+    setup="sources/setup/mariadb.sql",
+    minimum=(10, 6),
+    settings=common_settings(
+        "SET GLOBAL {assignment}, and the same line in the [mysqld] section of the server's configuration"
+    ),
+    foreign_keys=_FOREIGN_KEYS,
+    # SHOW GRANTS of MariaDB expands the active role by itself.
+    roles_of_grants=None,
+    requirements=requirements(binlog_monitor="BINLOG MONITOR"),
+)
+
+
+class MariaDBSource(MySQLFamilySource):
+    """MariaDB."""
+
+    flavour = "mariadb"
+    checks = CHECKS
+    gtids = "SELECT @@global.gtid_binlog_pos"
+    lock_table = "FOR UPDATE"
+    isolation = "@@session.tx_isolation"
+    binlog_status = "SHOW MASTER STATUS"
+
+    @classmethod
+    def recognises(cls, version: str) -> bool:
+        return "mariadb" in version.lower()

@@ -1,0 +1,58 @@
+"""MySQL 8.0 and later."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_chista.sources.mysqlchecks import Checks, Setting, common_settings, one_of
+from airflow_provider_chista.sources.mysqlfamily import MySQLFamilySource
+from airflow_provider_chista.sources.mysqlgrants import requirements
+
+_PERSIST = "SET PERSIST {assignment}"
+
+# INNODB_FOREIGN spells its names as "database/name".
+_FOREIGN_KEYS = """
+    SELECT SUBSTRING(ID, CHAR_LENGTH(SUBSTRING_INDEX(ID, '/', 1)) + 2),
+           SUBSTRING_INDEX(FOR_NAME, '/', 1),
+           SUBSTRING(FOR_NAME, CHAR_LENGTH(SUBSTRING_INDEX(FOR_NAME, '/', 1)) + 2),
+           TYPE
+    FROM information_schema.INNODB_FOREIGN
+    WHERE REF_NAME = CONCAT(%s, '/', %s) ORDER BY ID"""
+
+CHECKS = Checks(
+    setup="sources/setup/mysql.sql",
+    minimum=(8, 0),
+    settings=(
+        *common_settings(_PERSIST),
+        Setting(
+            "binlog_row_value_options",
+            one_of(""),
+            "JSON columns arrive as partial updates",
+            _PERSIST.format(assignment="binlog_row_value_options = ''"),
+        ),
+    ),
+    foreign_keys=_FOREIGN_KEYS,
+    roles_of_grants="SHOW GRANTS FOR CURRENT_USER() USING {roles}",
+    requirements=requirements(binlog_monitor="REPLICATION CLIENT"),
+)
+
+
+class MySQLSource(MySQLFamilySource):
+    """MySQL; Percona Server too, which answers like it."""
+
+    flavour = "mysql"
+    checks = CHECKS
+    gtids = "SELECT @@global.gtid_executed"
+    # Without OF, MySQL refuses to lock rows of a JSON_TABLE (error 3569).
+    lock_table = "FOR UPDATE OF t"
+    isolation = "@@session.transaction_isolation"
+
+    @classmethod
+    def recognises(cls, version: str) -> bool:
+        return re.match(r"\d+\.\d+\.\d+(-|$)", version) is not None and not re.search(
+            "mariadb|tidb", version, re.I
+        )
+
+    @property
+    def binlog_status(self) -> str:
+        return "SHOW BINARY LOG STATUS" if self._release >= (8, 2) else "SHOW MASTER STATUS"

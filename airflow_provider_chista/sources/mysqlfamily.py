@@ -1,0 +1,332 @@
+"""What MySQL and MariaDB have in common: sessions, catalogue, streamed hashes, the guarded delete, markers."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
+
+from airflow_provider_chista.errors import FatalError, TransientError
+from airflow_provider_chista.findings import Finding
+from airflow_provider_chista.model import Column, Table, TableId, names
+from airflow_provider_chista.sources import mysqlchecks
+from airflow_provider_chista.sources.base import (
+    LOCK_TIMEOUT_SECONDS,
+    Connection,
+    ControlSql,
+    Cursor,
+    Role,
+    Row,
+    Source,
+)
+from airflow_provider_chista.sources.failures import Failure
+from airflow_provider_chista.sources.mysqltypes import DIALECT, column_refusal
+
+SESSION: dict[str, object] = {
+    "time_zone": "+00:00",
+    # Without PAD_CHAR_TO_FULL_LENGTH, which pads CHAR in expressions, and without NO_BACKSLASH_ESCAPES and ANSI_QUOTES.
+    "sql_mode": "STRICT_ALL_TABLES",
+    # Sorts compare only that many bytes; the longest key of InnoDB has 3072 bytes, up to four times that in UTF-8.
+    "max_sort_length": 16_384,
+    # Seconds that the server waits for a reader of a streamed result that is busy elsewhere.
+    "net_write_timeout": 3_600,
+    "innodb_lock_wait_timeout": LOCK_TIMEOUT_SECONDS,
+    "lock_wait_timeout": LOCK_TIMEOUT_SECONDS,
+}
+CHARACTER_SET = "utf8mb4"
+
+CONTROL = ControlSql(
+    write_marker="""
+        INSERT INTO chista.marker (id, token, position, nudges) VALUES (%s, %s, NULL, 0)
+        ON DUPLICATE KEY UPDATE token = %s, position = NULL, nudges = nudges + 1""",
+    read_marker="SELECT token, position, nudges FROM chista.marker WHERE id = %s",
+    mark_position="UPDATE chista.marker SET position = %s, nudges = nudges + 1 WHERE id = %s",
+    nudge="UPDATE chista.marker SET nudges = nudges + 1 WHERE id = %s",
+    request_snapshot="""
+        INSERT INTO chista.`signal` (id, type, data) VALUES (%s, %s, %s)
+        ON DUPLICATE KEY UPDATE type = type""",
+    logged="SELECT id, row_key, row_hash FROM chista.purge_log WHERE batch_id = %s AND id > %s ORDER BY id LIMIT %s",
+    trim_log="DELETE FROM chista.purge_log WHERE batch_id = %s ORDER BY id LIMIT %s",
+)
+
+_TABLE = """
+    SELECT TABLE_TYPE FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
+_TABLES = """
+    SELECT TABLE_NAME FROM information_schema.TABLES
+    WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME LIMIT 50"""
+_COLUMNS = """
+    SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COALESCE(GENERATION_EXPRESSION, '') <> '', COLLATION_NAME
+    FROM information_schema.COLUMNS
+    WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
+_PRIMARY_KEY = """
+    SELECT COLUMN_NAME FROM information_schema.STATISTICS
+    WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX"""
+
+_LOG = """
+    INSERT INTO chista.purge_log (batch_id, table_name, row_key, row_hash)
+    SELECT %s, %s, v.k, v.h
+    FROM JSON_TABLE(%s, '$[*]' COLUMNS (
+        k VARCHAR(16000) CHARACTER SET utf8mb4 PATH '$[0]' ERROR ON ERROR,
+        h VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[1]' ERROR ON ERROR)) v"""
+
+# Error numbers: MySQL "Server Error Message Reference" and "Client Error Message Reference"; MariaDB keeps the same numbers.
+FAILURES = (
+    Failure(
+        frozenset({1045, 1698, 2059, 1251, 3118, 4151, 1820, 1862}),
+        FatalError,
+        "Check user and password of the Airflow connection, and from which hosts the server lets that user in",
+    ),
+    Failure(
+        frozenset({1044, 1142, 1143, 1227, 1370, 3118}), FatalError, "Grant what is missing (docs/grants.md)"
+    ),
+    Failure(
+        frozenset({1049}), FatalError, "Check the database name of the Airflow connection or of the table"
+    ),
+    Failure(
+        frozenset({1146, 1051, 1054}),
+        FatalError,
+        "Check the names; if a table of chista is missing, run the set-up SQL of sources/setup as an administrator",
+    ),
+    Failure(frozenset({1205, 3572}), TransientError, "The application holds the row locks; try again later"),
+    Failure(frozenset({1213}), TransientError, "A deadlock was broken; try again"),
+    Failure(frozenset({1290, 1836}), FatalError, "The server is read-only; connect to the primary"),
+    Failure(
+        frozenset({1153, 1301}),
+        FatalError,
+        "Raise max_allowed_packet (SET GLOBAL max_allowed_packet = 1073741824) or use smaller batches",
+    ),
+    Failure(
+        frozenset({1451, 1217}),
+        FatalError,
+        "Other tables refer to these rows by foreign key; purge the referring rows first",
+    ),
+    Failure(
+        frozenset(
+            {
+                2002,
+                2003,
+                2005,
+                2006,
+                2013,
+                2055,
+                1040,
+                1053,
+                1152,
+                1158,
+                1159,
+                1160,
+                1161,
+                1317,
+                1927,
+                3024,
+                1203,
+                1226,
+            }
+        ),
+        TransientError,
+        "The server is unreachable, busy or going down; if host and port of the Airflow connection are right, try again",
+    ),
+)
+
+
+class MySQLFamilySource(Source):
+    """MySQL or MariaDB behind mysqlclient; ``database.table`` names a table."""
+
+    dialect = DIALECT
+    control_sql = CONTROL
+    failures = FAILURES
+    checks: ClassVar[mysqlchecks.Checks]
+    gtids: ClassVar[str]
+    """Query for the set of executed GTIDs."""
+    _release: tuple[int, int] = (0, 0)
+    lock_table: ClassVar[str]
+    """Ending of a SELECT that locks the rows of ``t`` and nothing else."""
+    isolation: ClassVar[str]
+    """Variable that holds the session's isolation level."""
+
+    @property
+    @abstractmethod
+    def binlog_status(self) -> str:
+        """Statement that shows file, position and the filters of the binary log in its first four columns."""
+
+    def catalogue(self, table: TableId) -> Table:
+        with self._transaction() as cursor:
+            found = self._read_catalogue(cursor, table)
+            if found is not None:
+                return found
+            cursor.execute(_TABLES, (table.schema,))
+            others = [row[0] for row in cursor.fetchall()]
+        raise FatalError(
+            f"{self.where}: table {table} does not exist, or the user has no privilege on it; "
+            + (
+                f"visible in {table.schema}: {names(others)}"
+                if others
+                else f"nothing is visible in {table.schema}"
+            )
+        )
+
+    def _read_catalogue(self, cursor: Cursor, table: TableId) -> Table | None:
+        identity = (table.schema, table.name)
+        cursor.execute(_TABLE, identity)
+        kinds = cursor.fetchall()
+        if not kinds:
+            return None
+        if "VIEW" in kinds[0][0]:
+            raise FatalError(f"{self.where}: {table} is a view; only tables have a change stream")
+        cursor.execute(_COLUMNS, identity)
+        columns = tuple(_column(*row) for row in cursor.fetchall())
+        cursor.execute(_PRIMARY_KEY, identity)
+        return Table(table, columns, tuple(str(row[0]) for row in cursor.fetchall()))
+
+    def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        fields = ", ".join(
+            f"IF({self.dialect.column(column)} IS NULL, NULL, {self.dialect.field_text(column)})"
+            for column in table.columns
+        )
+        wanted = set(keys)
+        found = self._keyed(table, keys, f"{self.dialect.row_key(table)}, {fields}")
+        return {row[0]: tuple(row[1:]) for row in found if row[0] in wanted}
+
+    def present(self, table: Table, keys: Sequence[str]) -> set[str]:
+        return {row[0] for row in self._keyed(table, keys, self.dialect.row_key(table))} & set(keys)
+
+    def _keyed(self, table: Table, keys: Sequence[str], select: str) -> Sequence[Row]:
+        table.require_archivable()
+        if not keys:
+            return ()
+        parameter = _json([self._key_values(table, key) for key in dict.fromkeys(keys)])
+        return self._read(f"SELECT {select}\n{self._join(table)}", (parameter,))
+
+    def _join(self, table: Table, *, hashed: bool = False) -> str:
+        """FROM clause that looks the rows of a JSON parameter up in the table, through the primary key's index.
+
+        STRAIGHT_JOIN, because a plan that begins at the table would lock all of its rows.
+        """
+        types = [self.dialect.type_of(column).key for column in table.key_columns]
+        types += ["VARCHAR(64) CHARACTER SET utf8mb4"] if hashed else []
+        columns = ",\n    ".join(f"k{i} {kind} PATH '$[{i}]' ERROR ON ERROR" for i, kind in enumerate(types))
+        return (
+            f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (\n    {columns})) v\n"
+            f"STRAIGHT_JOIN {self.dialect.table(table.id)} t ON {self.dialect.matches(table, 'v.k{}'.format)}"
+        )
+
+    def _guard(self, table: Table) -> str:
+        """The comparison that lets a row be deleted: the hash of what the source holds now against the archive's."""
+        hashed = f"v.k{len(table.primary_key)}"
+        return f"{self.dialect.hash_of_row(table)} COLLATE utf8mb4_bin = CONVERT({hashed} USING utf8mb4) COLLATE utf8mb4_bin"
+
+    def _lock_sql(self, table: Table) -> str:
+        return (
+            f"SELECT {self.dialect.row_key(table)}, v.k{len(table.primary_key)}\n{self._join(table, hashed=True)}\n"
+            f"WHERE {self._guard(table)}\n{self.lock_table}"
+        )
+
+    def _delete_sql(self, table: Table) -> str:
+        return f"DELETE t\n{self._join(table, hashed=True)}\nWHERE {self._guard(table)}"
+
+    def guarded_delete_sql(self, table: Table) -> str:
+        lock, delete = (sql % (":rows",) for sql in (self._lock_sql(table), self._delete_sql(table)))
+        use = self.dialect.quote(table.id.schema) % ()
+        log = _LOG % (":batch_id", ":table_name", ":locked_rows")
+        return f"START TRANSACTION;\nUSE {use};\n{lock};\n{log.strip()};\n{delete};\nCOMMIT;"
+
+    def _delete_matching(
+        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[int | str, ...], str]]
+    ) -> tuple[list[str], int]:
+        """Lock the equal rows, log them, delete them; every statement is bounded by the keys of the call."""
+        parameter = _json([(*values, row_hash) for values, row_hash in rows])
+        # The target of a joined DELETE is looked for in the default database (errors 1046 and 1044 elsewhere).
+        cursor.execute(f"USE {self.dialect.quote(table.id.schema)}", ())
+        cursor.execute(self._lock_sql(table), (parameter,))
+        locked = cursor.fetchall()
+        if not locked:
+            return [], 0
+        cursor.execute(_LOG, (batch_id, str(table.id), _json(locked)))
+        logged = cursor.rowcount
+        cursor.execute(self._delete_sql(table), (parameter,))
+        deleted = cursor.rowcount
+        if logged != len(locked):
+            raise FatalError(
+                f"{self.where}: chista.purge_log took {logged} of {len(locked)} rows; nothing was deleted"
+            )
+        return [key for key, _ in locked], deleted
+
+    def position(self) -> str:
+        # GTIDs first or last makes no difference: both are read after the caller's commit.
+        with self._transaction() as cursor:
+            cursor.execute(self.binlog_status, ())
+            status = cursor.fetchall()
+            if not status:
+                raise FatalError(
+                    f"{self.where}: the server writes no binary log. Remedy: {mysqlchecks.LOG_BIN_REMEDY}"
+                )
+            cursor.execute(self.gtids, ())
+            gtids = str(cursor.fetchall()[0][0] or "")
+        file, pos = status[0][:2]
+        return json.dumps({"file": file, "pos": int(pos), "gtids": "".join(gtids.split())})
+
+    def settings_findings(self, *, slot: str | None = None) -> list[Finding]:
+        with self._transaction() as cursor:
+            return mysqlchecks.settings(cursor, self.checks, self.where)
+
+    def table_findings(
+        self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
+    ) -> list[Finding]:
+        with self._transaction() as cursor:
+            return mysqlchecks.table(cursor, self.checks, self.binlog_status, table, listed)
+
+    def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
+        with self._transaction() as cursor:
+            return mysqlchecks.grants(cursor, self.checks, role, tables)
+
+    def _prepare(self, connection: Connection) -> str:
+        driver: Any = connection
+        driver.autocommit(False)
+        driver.set_character_set(CHARACTER_SET)
+        cursor = self._cursor(connection)
+        for name, value in SESSION.items():
+            cursor.execute(f"SET SESSION {name} = %s", (value,))
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", ())
+        cursor.execute(f"SELECT {', '.join(f'@@session.{name}' for name in SESSION)}", ())
+        for name, found in zip(SESSION, cursor.fetchall()[0], strict=True):
+            self._require_setting(name, found, SESSION[name])
+        cursor.execute(
+            f"SELECT {self.isolation}, @@character_set_client, @@character_set_connection, @@character_set_results",
+            (),
+        )
+        isolation, *sets = cursor.fetchall()[0]
+        self._require_setting("transaction isolation", isolation, "READ-COMMITTED")
+        for found in sets:
+            self._require_setting("character set", found, CHARACTER_SET)
+        cursor.execute("SELECT @@port, COALESCE(DATABASE(), ''), CURRENT_USER(), VERSION()", ())
+        port, database, user, version = cursor.fetchall()[0]
+        self._release = mysqlchecks.release(version)
+        connection.rollback()
+        host = str(driver.get_host_info()).partition(" ")[0]
+        return f"{self.flavour} {host}:{port}/{database} as {user}"
+
+    def _cursor(self, connection: Connection) -> Cursor:
+        from MySQLdb.cursors import Cursor as TupleCursor
+
+        driver: Any = connection
+        cursor: Cursor = driver.cursor(TupleCursor)
+        return cursor
+
+    def _streaming_cursor(self, connection: Connection) -> Cursor:
+        from MySQLdb.cursors import SSCursor
+
+        driver: Any = connection
+        cursor: Cursor = driver.cursor(SSCursor)
+        return cursor
+
+
+def _column(name: str, declared: str, nullable: str, generated: int, collation: str | None) -> Column:
+    reason = column_refusal(name, declared, bool(generated))
+    known = DIALECT.types.get(DIALECT.type_name(declared))
+    return Column(name, declared, known.kind if known else None, nullable == "YES", reason, collation)
+
+
+def _json(rows: Sequence[Sequence[object]]) -> str:
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

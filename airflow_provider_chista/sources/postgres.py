@@ -1,0 +1,277 @@
+"""PostgreSQL 13 and later, behind psycopg 3 or psycopg2; ``schema.table`` names a table of the connection's database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from airflow_provider_chista.errors import FatalError, TransientError
+from airflow_provider_chista.findings import Finding
+from airflow_provider_chista.model import Column, Table, TableId, names
+from airflow_provider_chista.sources import postgreschecks
+from airflow_provider_chista.sources.base import (
+    LOCK_TIMEOUT_SECONDS,
+    Connection,
+    ControlSql,
+    Cursor,
+    Role,
+    Row,
+    Source,
+)
+from airflow_provider_chista.sources.failures import Failure
+from airflow_provider_chista.sources.postgrestypes import DIALECT, column_refusal
+
+SESSION: dict[str, str] = {
+    "TimeZone": "UTC",
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO, MDY",
+    "extra_float_digits": "3",
+    "standard_conforming_strings": "on",
+    # Types and tables of the user's schemas are then always shown with their schema.
+    "search_path": "pg_catalog",
+    # A policy must make a read fail, not hide rows from it.
+    "row_security": "off",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+}
+
+CONTROL = ControlSql(
+    write_marker="""
+        INSERT INTO chista.marker AS m (id, token, position, nudges) VALUES (%s, %s, NULL, 0)
+        ON CONFLICT (id) DO UPDATE SET token = %s, position = NULL, nudges = m.nudges + 1""",
+    read_marker="SELECT token, position, nudges FROM chista.marker WHERE id = %s",
+    mark_position="UPDATE chista.marker SET position = %s, nudges = nudges + 1 WHERE id = %s",
+    nudge="UPDATE chista.marker SET nudges = nudges + 1 WHERE id = %s",
+    request_snapshot="INSERT INTO chista.signal (id, type, data) VALUES (%s, %s, %s) ON CONFLICT (id) DO NOTHING",
+    logged="SELECT id, row_key, row_hash FROM chista.purge_log WHERE batch_id = %s AND id > %s ORDER BY id LIMIT %s",
+    trim_log="""
+        DELETE FROM chista.purge_log
+        WHERE id IN (SELECT id FROM chista.purge_log WHERE batch_id = %s ORDER BY id LIMIT %s)""",
+)
+
+_TABLE = """
+    SELECT c.oid, c.relkind
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
+_TABLES = """
+    SELECT c.relname
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relkind IN ('r', 'p') ORDER BY c.relname LIMIT 50"""
+_COLUMNS = """
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typtype::text, NOT a.attnotnull, a.attgenerated <> ''
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+_PRIMARY_KEY = """
+    SELECT a.attname
+    FROM pg_index i
+    CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = %s AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place"""
+_RELATION_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
+
+# SQLSTATEs: PostgreSQL, appendix A. Rows with texts are for errors of libpq, which have no SQLSTATE.
+FAILURES = (
+    Failure(
+        frozenset({"28"}),
+        FatalError,
+        "Check user and password of the Airflow connection, and pg_hba.conf",
+        texts=("password authentication failed", "no pg_hba.conf entry", "no password supplied", 'role "'),
+    ),
+    Failure(
+        frozenset({"3D000"}),
+        FatalError,
+        "Check the database name of the Airflow connection",
+        texts=('FATAL:  database "', 'FATAL: database "'),
+    ),
+    Failure(frozenset({"42501"}), FatalError, "Grant what is missing (docs/grants.md)"),
+    Failure(
+        frozenset({"42P01", "3F000", "42703"}),
+        FatalError,
+        "Check the names; if a table of chista is missing, run the set-up SQL of sources/setup as the database's owner",
+    ),
+    Failure(frozenset({"55P03"}), TransientError, "The application holds the row locks; try again later"),
+    Failure(frozenset({"40"}), TransientError, "A deadlock or a conflict was broken; try again"),
+    Failure(frozenset({"25006"}), FatalError, "The server is read-only or a standby; connect to the primary"),
+    Failure(frozenset({"55000"}), FatalError, "If the server is a standby, connect to the primary"),
+    Failure(
+        frozenset({"23503"}),
+        FatalError,
+        "Other tables refer to these rows by foreign key; purge the referring rows first",
+    ),
+    Failure(
+        frozenset({"08", "53", "57", "58", "25P03"}),
+        TransientError,
+        "The server is unreachable, busy or going down; if host and port of the Airflow connection are right, try again",
+        texts=("connection to server", "could not translate host name", "server closed the connection"),
+    ),
+)
+
+
+class PostgresSource(Source):
+    """PostgreSQL."""
+
+    flavour = "postgres"
+    dialect = DIALECT
+    control_sql = CONTROL
+    failures = FAILURES
+
+    @classmethod
+    def recognises(cls, version: str) -> bool:
+        return version.startswith("PostgreSQL ")
+
+    def catalogue(self, table: TableId) -> Table:
+        with self._transaction() as cursor:
+            found = self._read_catalogue(cursor, table)
+            if found is not None:
+                return found
+            cursor.execute(_TABLES, (table.schema,))
+            others = [row[0] for row in cursor.fetchall()]
+        raise FatalError(
+            f"{self.where}: table {table} does not exist in this database; "
+            + (
+                f"schema {table.schema} has: {names(others)}"
+                if others
+                else f"schema {table.schema} has no tables"
+            )
+        )
+
+    def _read_catalogue(self, cursor: Cursor, table: TableId) -> Table | None:
+        cursor.execute(_TABLE, (table.schema, table.name))
+        found = cursor.fetchall()
+        if not found:
+            return None
+        oid, kind = found[0]
+        if kind in _RELATION_KINDS:
+            raise FatalError(
+                f"{self.where}: {table} is {_RELATION_KINDS[kind]}; only tables have a change stream"
+            )
+        cursor.execute(_COLUMNS, (oid,))
+        columns = tuple(_column(*row) for row in cursor.fetchall())
+        cursor.execute(_PRIMARY_KEY, (oid,))
+        return Table(table, columns, tuple(row[0] for row in cursor.fetchall()))
+
+    def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        fields = ", ".join(
+            f"CASE WHEN {self.dialect.column(column)} IS NOT NULL THEN {self.dialect.field_text(column)} END"
+            for column in table.columns
+        )
+        wanted = set(keys)
+        found = self._keyed(table, keys, f"{self.dialect.row_key(table)}, {fields}")
+        return {row[0]: tuple(row[1:]) for row in found if row[0] in wanted}
+
+    def present(self, table: Table, keys: Sequence[str]) -> set[str]:
+        return {row[0] for row in self._keyed(table, keys, self.dialect.row_key(table))} & set(keys)
+
+    def _keyed(self, table: Table, keys: Sequence[str], select: str) -> Sequence[Row]:
+        table.require_archivable()
+        if not keys:
+            return ()
+        values = [self._key_values(table, key) for key in dict.fromkeys(keys)]
+        return self._read(
+            f"SELECT {select}\nFROM {self._values(table)}\n"
+            f"JOIN {self.dialect.table(table.id)} t ON {self.dialect.matches(table, 'v.k{}'.format)}",
+            _arrays(values),
+        )
+
+    def _values(self, table: Table, *, hashed: bool = False) -> str:
+        """The keys (and hashes) of a call as a table: one array for each column, so that a statement has few parameters."""
+        types = [self.dialect.type_of(column).key for column in table.key_columns] + (
+            ["text[]"] if hashed else []
+        )
+        columns = [f"k{i}" for i in range(len(table.primary_key))] + (["h"] if hashed else [])
+        return f"unnest({', '.join(f'%s::{name}' for name in types)}) AS v ({', '.join(columns)})"
+
+    def _delete_sql(self, table: Table) -> str:
+        return f"""
+            WITH deleted AS (
+                DELETE FROM {self.dialect.table(table.id)} t
+                USING {self._values(table, hashed=True)}
+                WHERE {self.dialect.matches(table, "v.k{}".format)}
+                  AND {self.dialect.hash_of_row(table)} = v.h
+                RETURNING {self.dialect.row_key(table)} AS row_key, v.h AS row_hash
+            ), logged AS (
+                INSERT INTO chista.purge_log (batch_id, table_name, row_key, row_hash)
+                SELECT %s, %s, row_key, row_hash FROM deleted
+                RETURNING row_key
+            )
+            SELECT row_key, (SELECT count(*) FROM deleted) FROM logged
+            UNION ALL SELECT NULL, count(*) FROM deleted"""
+
+    def guarded_delete_sql(self, table: Table) -> str:
+        values = [f":{name}" for name in (*table.primary_key, "row_hash", "batch_id", "table_name")]
+        return f"BEGIN;\n{(self._delete_sql(table) % tuple(values)).strip()};\nCOMMIT;"
+
+    def _delete_matching(
+        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[int | str, ...], str]]
+    ) -> tuple[list[str], int]:
+        """One statement: a row that changes while it waits is compared again in its new version (EvalPlanQual)."""
+        arrays = _arrays([(*values, row_hash) for values, row_hash in rows])
+        cursor.execute(self._delete_sql(table), (*arrays, batch_id, str(table.id)))
+        found = cursor.fetchall()
+        return [key for key, _ in found if key is not None], int(found[-1][1])
+
+    def position(self) -> str:
+        # The insert position, not the written one: with synchronous_commit off a visible commit may not be written yet.
+        return json.dumps(
+            {"lsn": int(self._read("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")[0][0])}
+        )
+
+    def settings_findings(self, *, slot: str | None = None) -> list[Finding]:
+        with self._transaction() as cursor:
+            return postgreschecks.settings(cursor, self.where, slot)
+
+    def table_findings(
+        self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
+    ) -> list[Finding]:
+        with self._transaction() as cursor:
+            return postgreschecks.table(cursor, table, listed, publication)
+
+    def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
+        with self._transaction() as cursor:
+            return postgreschecks.grants(cursor, role, tables)
+
+    def _prepare(self, connection: Connection) -> str:
+        driver: Any = connection
+        driver.autocommit = False
+        if hasattr(driver, "row_factory"):
+            from psycopg.rows import tuple_row
+
+            driver.row_factory = tuple_row
+        else:
+            driver.cursor_factory = None
+            driver.set_client_encoding("UTF8")
+        cursor = self._cursor(connection)
+        for name, value in SESSION.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+        for name, value in SESSION.items():
+            cursor.execute("SELECT current_setting(%s)", (name,))
+            self._require_setting(name, cursor.fetchall()[0][0], value)
+        cursor.execute("SELECT current_database(), current_user", ())
+        database, user = cursor.fetchall()[0]
+        connection.commit()
+        return f"{self.flavour} {driver.info.host}:{driver.info.port}/{database} as {user}"
+
+    def _cursor(self, connection: Connection) -> Cursor:
+        driver: Any = connection
+        cursor: Cursor = driver.cursor()
+        return cursor
+
+    def _streaming_cursor(self, connection: Connection) -> Cursor:
+        driver: Any = connection
+        cursor: Cursor = driver.cursor(name="chista_hashes")
+        return cursor
+
+
+def _column(name: str, declared: str, category: str, nullable: bool, generated: bool) -> Column:
+    reason = column_refusal(name, declared, category, generated)
+    known = (
+        DIALECT.types.get("enum" if category == "e" else DIALECT.type_name(declared))
+        if category in "be"
+        else None
+    )
+    return Column(name, declared, known.kind if known else None, nullable, reason)
+
+
+def _arrays(rows: Sequence[Sequence[int | str]]) -> tuple[list[int | str], ...]:
+    return tuple([list(column) for column in zip(*rows, strict=True)])

@@ -1,0 +1,397 @@
+"""Preflight checks of PostgreSQL: settings, tables, publication, grants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_chista.findings import Finding, Severity
+from airflow_provider_chista.model import Table, TableId, names
+from airflow_provider_chista.sources.base import CONTROL_SCHEMA, CONTROL_TABLES, Cursor, Role
+from airflow_provider_chista.sources.checks import archivable, foreign_key, missing_control_tables, trigger
+
+SETUP = "sources/setup/postgres.sql"
+MINIMUM = 130_000
+"""``server_version_num`` of the oldest version that has what the provider uses."""
+
+
+def quoted(*identifiers: str) -> str:
+    """A qualified name for SQL that a person pastes."""
+    return ".".join('"' + identifier.replace('"', '""') + '"' for identifier in identifiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A condition of the server; ``query`` gives its value when the condition is not met, and no row when it is."""
+
+    check: str
+    query: str
+    found: str
+    remedy: str
+
+
+SETTINGS = (
+    Setting(
+        "version",
+        f"SELECT current_setting('server_version') WHERE current_setting('server_version_num')::int < {MINIMUM}",
+        "version is {value}",
+        "Use version 13 or later",
+    ),
+    Setting(
+        "wal_level",
+        "SELECT current_setting('wal_level') WHERE current_setting('wal_level') <> 'logical'",
+        "wal_level is {value}: there is no change stream",
+        "ALTER SYSTEM SET wal_level = 'logical'; and restart the server",
+    ),
+    Setting(
+        "standby",
+        "SELECT 'a standby' WHERE pg_is_in_recovery()",
+        "the server is {value}: nothing can be written or deleted here",
+        "connect to the primary",
+    ),
+    Setting(
+        "encoding",
+        """
+        SELECT pg_encoding_to_char(encoding) FROM pg_database
+        WHERE datname = current_database() AND pg_encoding_to_char(encoding) <> 'UTF8'""",
+        "the database's encoding is {value}: texts cannot be proved equal",
+        "move the data to a database made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+    ),
+)
+
+_SLOTS = """
+    SELECT (SELECT count(*) FROM pg_replication_slots), current_setting('max_replication_slots')::int,
+           (SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s)"""
+_CONTROL = """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relkind = 'r'"""
+
+# The table and, when it is partitioned, all of its partitions.
+_TREE = """
+    WITH tree AS (
+        SELECT %s::regclass::oid AS relid
+        UNION SELECT relid::oid FROM pg_partition_tree(%s::regclass)
+    )"""
+_STORAGE = f"""{_TREE}
+    SELECT c.oid::regclass::text, c.relreplident::text, c.relpersistence::text, c.reltoastrelid <> 0,
+           EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisreplident)
+    FROM pg_class c JOIN tree ON tree.relid = c.oid WHERE c.relkind IN ('r', 'p') ORDER BY 1"""
+_INHERITED = "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent WHERE c.oid = %s::regclass AND c.relkind = 'r'"
+_FOREIGN_KEYS = f"""{_TREE}
+    SELECT k.conname, n.nspname, c.relname, k.confdeltype::text
+    FROM pg_constraint k
+    JOIN tree ON tree.relid = k.confrelid
+    JOIN pg_class c ON c.oid = k.conrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY n.nspname, c.relname, k.conname"""
+_TRIGGERS = f"""{_TREE}
+    SELECT t.tgname FROM pg_trigger t JOIN tree ON tree.relid = t.tgrelid
+    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0
+    GROUP BY t.tgname ORDER BY t.tgname"""
+_RULES = f"""{_TREE}
+    SELECT r.rulename FROM pg_rewrite r JOIN tree ON tree.relid = r.ev_class
+    WHERE r.ev_type = '4' AND r.ev_enabled <> 'D' GROUP BY r.rulename ORDER BY r.rulename"""
+_PUBLICATION = """
+    SELECT pubinsert AND pubupdate AND pubdelete, pubviaroot, current_setting('server_version_num')::int >= 150000
+    FROM pg_publication WHERE pubname = %s"""
+_PUBLISHED = f"""{_TREE}
+    SELECT p.schemaname, p.tablename
+    FROM pg_publication_tables p
+    JOIN pg_namespace n ON n.nspname = p.schemaname
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+    JOIN tree ON tree.relid = c.oid WHERE p.pubname = %s"""
+# Row filters and column lists exist from version 15 on.
+_FILTERS = f"""{_TREE}
+    SELECT r.prqual IS NOT NULL, r.prattrs IS NOT NULL
+    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN tree ON tree.relid = r.prrelid
+    WHERE p.pubname = %s"""
+
+DELETE_ACTIONS: dict[str, str] = {
+    "c": "ON DELETE CASCADE",
+    "n": "ON DELETE SET NULL",
+    "d": "ON DELETE SET DEFAULT",
+}
+"""``pg_constraint.confdeltype``; ``a`` (no action) and ``r`` (restrict) only forbid the delete."""
+
+
+def settings(cursor: Cursor, where: str, slot: str | None) -> list[Finding]:
+    """Conditions of the server, a replication slot for the connector, and the control tables."""
+    findings = []
+    for setting in SETTINGS:
+        cursor.execute(setting.query, ())
+        findings += [
+            Finding(setting.check, Severity.ERROR, where, setting.found.format(value=value), setting.remedy)
+            for (value,) in cursor.fetchall()
+        ]
+    cursor.execute(_SLOTS, (slot,))
+    used, most, status = cursor.fetchall()[0]
+    if status == "lost":
+        findings.append(
+            Finding(
+                "replication slot",
+                Severity.ERROR,
+                f"{where}: slot {slot}",
+                "the server removed WAL that the slot still needed (max_slot_wal_keep_size): changes are missing",
+                f"SELECT pg_drop_replication_slot('{slot}'); then let the connector take a new snapshot",
+            )
+        )
+    if status is None and used >= most:
+        findings.append(
+            Finding(
+                "replication slot",
+                Severity.ERROR,
+                where,
+                f"no free replication slot: {used} of {most} are in use",
+                f"ALTER SYSTEM SET max_replication_slots = {most + 4}; and restart the server, or drop unused slots",
+            )
+        )
+    cursor.execute(_CONTROL, (CONTROL_SCHEMA,))
+    there = {row[0] for row in cursor.fetchall()}
+    return findings + missing_control_tables(where, CONTROL_TABLES, there, SETUP)
+
+
+def table(cursor: Cursor, table: Table, listed: Collection[str], publication: str | None) -> list[Finding]:
+    """Key, columns, replica identity, publication, and what else a delete would do."""
+    name = quoted(table.id.schema, table.id.name)
+    findings = [*archivable(table), *_storage(cursor, table.id, name)]
+    if publication is not None:
+        findings += _publication(cursor, table.id, name, publication)
+    cursor.execute(_FOREIGN_KEYS, (name, name))
+    findings += [
+        foreign_key(table.id, TableId(schema, child), key, DELETE_ACTIONS.get(action), listed)
+        for key, schema, child, action in cursor.fetchall()
+    ]
+    for what, query in (("trigger", _TRIGGERS), ("rule", _RULES)):
+        cursor.execute(query, (name, name))
+        findings += [
+            trigger(table.id, f"{table.id.schema}.{found}", listed, what) for (found,) in cursor.fetchall()
+        ]
+    return findings
+
+
+def _storage(cursor: Cursor, table: TableId, name: str) -> list[Finding]:
+    findings = []
+    cursor.execute(_STORAGE, (name, name))
+    for relation, identity, persistence, toastable, by_primary_key in cursor.fetchall():
+        full = f"ALTER TABLE {relation} REPLICA IDENTITY FULL;"
+        if persistence != "p":
+            findings.append(
+                Finding(
+                    "persistence",
+                    Severity.ERROR,
+                    str(table),
+                    f"{relation} is unlogged or temporary and has no change stream",
+                    f"ALTER TABLE {relation} SET LOGGED;",
+                )
+            )
+        if identity == "n" or (identity == "i" and not by_primary_key):
+            what = (
+                "NOTHING: updates and deletes fail"
+                if identity == "n"
+                else "USING INDEX: delete events carry wrong keys"
+            )
+            findings.append(
+                Finding(
+                    "replica identity",
+                    Severity.ERROR,
+                    str(table),
+                    f"{relation} has REPLICA IDENTITY {what}",
+                    full,
+                )
+            )
+        elif identity != "f" and toastable:
+            findings.append(
+                Finding(
+                    "replica identity",
+                    Severity.WARNING,
+                    str(table),
+                    f"{relation} can hold values out of line (TOAST), and without REPLICA IDENTITY FULL an update leaves "
+                    "unchanged ones out of its event",
+                    full,
+                )
+            )
+    cursor.execute(_INHERITED, (name,))
+    if cursor.fetchall()[0][0]:
+        findings.append(
+            Finding(
+                "inheritance",
+                Severity.ERROR,
+                str(table),
+                "other tables inherit from it: a read shows their rows too, its change stream does not",
+                "archive the inheriting tables by themselves, or use declarative partitioning",
+            )
+        )
+    return findings
+
+
+def _publication(cursor: Cursor, table: TableId, name: str, publication: str) -> list[Finding]:
+    subject = f"publication {publication}"
+    control = names([quoted(CONTROL_SCHEMA, control) for control in CONTROL_TABLES])
+
+    def finding(found: str, remedy: str) -> Finding:
+        return Finding("publication", Severity.ERROR, f"{subject} for {table}", found, remedy)
+
+    cursor.execute(_PUBLICATION, (publication,))
+    found = cursor.fetchall()
+    if not found:
+        create = f"CREATE PUBLICATION {quoted(publication)} FOR TABLE {name}, {control}"
+        return [finding("it does not exist", f"{create} WITH (publish_via_partition_root = true);")]
+    complete, via_root, has_filters = found[0]
+    findings = []
+    if not complete:
+        findings.append(
+            finding(
+                "it does not publish inserts, updates and deletes",
+                f"ALTER PUBLICATION {quoted(publication)} SET (publish = 'insert, update, delete, truncate');",
+            )
+        )
+    cursor.execute(_PUBLISHED, (name, name, publication))
+    published = {TableId(schema, child) for schema, child in cursor.fetchall()}
+    if not published:
+        findings.append(
+            finding(
+                "it does not contain the table", f"ALTER PUBLICATION {quoted(publication)} ADD TABLE {name};"
+            )
+        )
+    elif table not in published and not via_root:
+        findings.append(
+            finding(
+                "it publishes the partitions as tables of their own",
+                f"ALTER PUBLICATION {quoted(publication)} SET (publish_via_partition_root = true);",
+            )
+        )
+    if has_filters:
+        cursor.execute(_FILTERS, (name, name, publication))
+        if any(rows or columns for rows, columns in cursor.fetchall()):
+            findings.append(
+                finding(
+                    "it leaves rows or columns of the table out (WHERE or a column list)",
+                    f"ALTER PUBLICATION {quoted(publication)} DROP TABLE {name}; "
+                    f"ALTER PUBLICATION {quoted(publication)} ADD TABLE {name};",
+                )
+            )
+    return findings
+
+
+Scope = Literal["schema", "table", "control schema", "heartbeat", "marker", "signal", "purge_log"]
+_DML = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Privileges that a role needs on a scope: the captured tables, their schemas, or the control tables."""
+
+    scope: Scope
+    privileges: tuple[str, ...]
+    why: str
+
+
+REQUIREMENTS: dict[Role, tuple[Requirement, ...]] = {
+    "capture": (
+        Requirement("schema", ("USAGE",), "the captured tables are in it"),
+        Requirement("table", ("SELECT",), "snapshots read the rows"),
+        Requirement("control schema", ("USAGE",), "the control tables are in it"),
+        Requirement("heartbeat", _DML, "the connector's heartbeat moves its slot"),
+        Requirement("signal", _DML, "incremental snapshots are asked for and bounded here"),
+        Requirement("marker", ("SELECT",), "it is captured"),
+        Requirement("purge_log", ("SELECT",), "it is captured"),
+    ),
+    "verify": (
+        Requirement("schema", ("USAGE",), "the tables are in it"),
+        Requirement("table", ("SELECT",), "row hashes are computed from the rows"),
+        Requirement("control schema", ("USAGE",), "the control tables are in it"),
+        Requirement("marker", _DML, "the barrier writes a marker"),
+        Requirement("signal", _DML, "incremental snapshots are asked for here"),
+        Requirement("heartbeat", ("SELECT",), "the set-up is checked"),
+        Requirement("purge_log", ("SELECT",), "the purge log is compared with the change stream"),
+    ),
+    "purge": (
+        Requirement("schema", ("USAGE",), "the tables are in it"),
+        Requirement("table", ("SELECT", "DELETE"), "rows are compared and deleted"),
+        Requirement("control schema", ("USAGE",), "the purge log is in it"),
+        Requirement(
+            "purge_log",
+            ("SELECT", "INSERT", "DELETE"),
+            "each deleted row is logged; settled batches are trimmed",
+        ),
+    ),
+}
+
+# A name that does not exist is not a missing grant: the catalogue and the check of the control tables tell that.
+_TABLE_LACKS = """
+    SELECT p FROM unnest(%s::text[]) p
+    WHERE to_regclass(%s) IS NOT NULL AND NOT has_table_privilege(to_regclass(%s)::oid, p)"""
+_SCHEMA_LACKS = """
+    SELECT p FROM unnest(%s::text[]) p
+    WHERE to_regnamespace(%s) IS NOT NULL AND NOT has_schema_privilege(to_regnamespace(%s)::oid, p)"""
+_REPLICATION = """
+    SELECT current_user, rolsuper OR rolreplication OR COALESCE(
+               (SELECT pg_has_role(current_user, oid, 'usage') FROM pg_roles WHERE rolname = 'rds_replication'), false)
+    FROM pg_roles WHERE rolname = current_user"""
+_POLICIES = "SELECT row_security_active(%s::regclass::oid)"
+
+
+def grants(cursor: Cursor, role: Role, tables: Sequence[TableId]) -> list[Finding]:
+    """What the connected user lacks for a role."""
+    cursor.execute(_REPLICATION, ())
+    user, replicates = cursor.fetchall()[0]
+    findings = []
+    if role == "capture" and not replicates:
+        findings.append(
+            Finding(
+                "grants",
+                Severity.ERROR,
+                f"user {user}",
+                "lacks REPLICATION (the connector reads a replication slot)",
+                f"ALTER ROLE {quoted(user)} REPLICATION;",
+            )
+        )
+    for requirement in REQUIREMENTS[role]:
+        for target, query, keyword in _objects(requirement.scope, tables):
+            cursor.execute(query, (list(requirement.privileges), target, target))
+            if lacking := names([row[0] for row in cursor.fetchall()]):
+                findings.append(
+                    Finding(
+                        "grants",
+                        Severity.ERROR,
+                        f"user {user} on {target}",
+                        f"lacks {lacking} ({requirement.why})",
+                        f"GRANT {lacking} ON {keyword}{target} TO {quoted(user)};",
+                    )
+                )
+    if role != "capture":
+        findings += _hidden_rows(cursor, user, tables)
+    return findings
+
+
+def _hidden_rows(cursor: Cursor, user: str, tables: Sequence[TableId]) -> list[Finding]:
+    findings = []
+    for table in tables:
+        name = quoted(table.schema, table.name)
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))
+        if not cursor.fetchall()[0][0]:
+            continue
+        cursor.execute(_POLICIES, (name,))
+        if cursor.fetchall()[0][0]:
+            findings.append(
+                Finding(
+                    "row security",
+                    Severity.ERROR,
+                    str(table),
+                    f"its policies hide rows from user {user}",
+                    f"ALTER ROLE {quoted(user)} BYPASSRLS;",
+                )
+            )
+    return findings
+
+
+def _objects(scope: Scope, tables: Sequence[TableId]) -> list[tuple[str, str, str]]:
+    if scope == "schema":
+        schemas = dict.fromkeys(table.schema for table in tables)
+        return [(quoted(schema), _SCHEMA_LACKS, "SCHEMA ") for schema in schemas]
+    if scope == "control schema":
+        return [(quoted(CONTROL_SCHEMA), _SCHEMA_LACKS, "SCHEMA ")]
+    if scope == "table":
+        return [(quoted(table.schema, table.name), _TABLE_LACKS, "") for table in tables]
+    return [(quoted(CONTROL_SCHEMA, scope), _TABLE_LACKS, "")]
