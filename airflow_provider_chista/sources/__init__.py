@@ -1,6 +1,7 @@
 """What a source database can do: catalogue, positions, row hashes, the guarded delete; MySQL, MariaDB and PostgreSQL."""
 
-from airflow_provider_chista.sources.base import Marker, Role, Source
+from airflow_provider_chista.sources.base import Role, Source
+from airflow_provider_chista.sources.control import Marker
 from airflow_provider_chista.sources.detect import open_source
 
 __all__ = ["Marker", "Role", "Source", "open_source"]

@@ -7,70 +7,27 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from importlib import resources
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Literal, Self
 
 from airflow_provider_chista.canonical import parse_key
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Kind, Table, TableId, Window
+from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker
+from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row, is_closed
 from airflow_provider_chista.sources.dialect import Dialect
 from airflow_provider_chista.sources.failures import Failure, translated
 
-Row = tuple[Any, ...]
 Role = Literal["capture", "verify", "purge"]
 
-CONTROL_SCHEMA = "chista"
-CONTROL_TABLES = ("heartbeat", "marker", "signal", "purge_log")
-RESERVED_PREFIX = "_chista_"
-"""Columns that the provider adds to an archive table begin so; a source column must not."""
+__all__ = ["CONTROL_SCHEMA", "Connection", "Marker", "Role", "Source", "TableId"]
 
 LOCK_TIMEOUT_SECONDS = 3
 """How long a guarded delete waits for the application's row locks before it gives way."""
 
 _PING_AFTER_SECONDS = 30.0
 _LOG_PAGE_ROWS = 5_000
-
-
-class Cursor(Protocol):
-    """The part of PEP 249's cursor that is used."""
-
-    @property
-    def rowcount(self) -> int: ...
-    def execute(self, sql: str, parameters: Sequence[object], /) -> object: ...
-    def fetchall(self) -> Sequence[Row]: ...
-    def fetchmany(self, size: int, /) -> Sequence[Row]: ...
-
-
-class Connection(Protocol):
-    """The part of PEP 249's connection that is used."""
-
-    def commit(self) -> None: ...
-    def rollback(self) -> None: ...
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A row of ``chista.marker``: the token of a barrier, the source position taken for it, and its nudges so far."""
-
-    token: str
-    position: str | None
-    nudges: int
-
-
-@dataclass(frozen=True, slots=True)
-class ControlSql:
-    """An engine's statements on the control tables; the parameters are those of the method of the same name."""
-
-    write_marker: str
-    read_marker: str
-    mark_position: str
-    nudge: str
-    request_snapshot: str
-    logged: str
-    trim_log: str
 
 
 class Source(ABC):
@@ -212,8 +169,8 @@ class Source(ABC):
     ) -> Iterator[list[tuple[str, str]]]:
         """Stream (row key, row hash) of the window's rows in the order of ``canonical.sort_key``.
 
-        The rows are those of one consistent snapshot, read by a server-side cursor on a connection of its own, which is closed
-        when the iterator ends or is closed.
+        The rows are those of one consistent snapshot, read by a server-side cursor on a connection of its own, which
+        is closed when the iterator ends or is closed.
 
         :param chunk_rows: most rows in one list; no list is empty.
         :raises FatalError: a row's hash could not be computed, because its text is longer than the server allows.
@@ -263,31 +220,35 @@ class Source(ABC):
         """Remove at most ``limit`` rows of a settled batch from the purge log; return how many, 0 when none are left."""
         return self._write(self.control_sql.trim_log, (batch_id, limit))
 
-    def write_marker(self, id: str, token: str) -> None:
+    def write_marker(self, marker_id: str, token: str) -> None:
         """Write the marker in a transaction of its own; always an event in the stream, even when the token is the same."""
-        self._write(self.control_sql.write_marker, (id, token, token))
+        self._write(self.control_sql.write_marker, (marker_id, token, token))
 
-    def read_marker(self, id: str) -> Marker | None:
+    def read_marker(self, marker_id: str) -> Marker | None:
         """The marker, or None."""
-        found = self._read(self.control_sql.read_marker, (id,))
+        found = self._read(self.control_sql.read_marker, (marker_id,))
         return Marker(*found[0]) if found else None
 
-    def mark_position(self, id: str, position: str) -> None:
+    def mark_position(self, marker_id: str, position: str) -> None:
         """Note the position taken for a marker, in a transaction of its own."""
-        self._touch_marker(id, self.control_sql.mark_position, (position, id))
+        self._touch_marker(marker_id, self.control_sql.mark_position, (position, marker_id))
 
-    def nudge(self, id: str) -> None:
+    def nudge(self, marker_id: str) -> None:
         """Change the marker once more, so that the connector's committed offset moves past what came before."""
-        self._touch_marker(id, self.control_sql.nudge, (id,))
+        self._touch_marker(marker_id, self.control_sql.nudge, (marker_id,))
+
+    def delete_marker(self, marker_id: str) -> None:
+        """Remove a marker that has served; none may be there."""
+        self._write(self.control_sql.delete_marker, (marker_id,))
 
     def request_snapshot(self, signal_id: str, tables: Sequence[TableId]) -> None:
         """Ask the connector for an incremental snapshot of tables; the same ``signal_id`` twice asks once."""
         data = json.dumps({"type": "incremental", "data-collections": [str(table) for table in tables]})
         self._write(self.control_sql.request_snapshot, (signal_id, "execute-snapshot", data))
 
-    def _touch_marker(self, id: str, sql: str, values: Sequence[object]) -> None:
+    def _touch_marker(self, marker_id: str, sql: str, values: Sequence[object]) -> None:
         if not self._write(sql, values):
-            raise FatalError(f"{self.where}: chista.marker has no row {id!r}; write the marker first")
+            raise FatalError(f"{self.where}: chista.marker has no row {marker_id!r}; write the marker first")
 
     def _hashes_sql(self, table: Table, window: Window | None) -> tuple[str, tuple[str, ...]]:
         where, values = self.dialect.where(table, window)
@@ -344,7 +305,7 @@ class Source(ABC):
         except BaseException:
             try:
                 connection.rollback()
-            except Exception:
+            except Exception:  # noqa: BLE001  the first error is the one to report
                 self.close()
             raise
         self._used = time.monotonic()
@@ -364,7 +325,7 @@ class Source(ABC):
         return translated(self.failures, lambda: self.where)
 
     def _control(self) -> Connection:
-        if self._connection is not None and _is_closed(self._connection):
+        if self._connection is not None and is_closed(self._connection):
             self._connection = None
         if self._connection is not None and time.monotonic() - self._used > _PING_AFTER_SECONDS:
             self._ping(self._connection)
@@ -380,7 +341,7 @@ class Source(ABC):
         try:
             self._cursor(connection).execute("SELECT 1", ())
             connection.rollback()
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it is, the connection is of no use
             self.close()
 
     def _adopt(self, connection: Connection) -> None:
@@ -399,14 +360,3 @@ class Source(ABC):
                 f"{self.where}: the session's {name} is {found!r} and could not be set to {expected!r}; "
                 "remove what resets it (init_connect, ALTER ROLE ... SET, a connection pooler)"
             )
-
-
-def reserved_name(name: str) -> str | None:
-    """Why a column of that name cannot be archived; None when the name is free."""
-    if name.startswith(RESERVED_PREFIX):
-        return f"names that begin with {RESERVED_PREFIX} are reserved for the archive; rename the column"
-    return None
-
-
-def _is_closed(connection: Connection) -> bool:
-    return bool(getattr(connection, "closed", False)) or not getattr(connection, "open", True)

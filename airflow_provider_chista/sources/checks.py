@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from airflow_provider_chista.findings import Finding, Severity
 from airflow_provider_chista.model import Table, TableId, names
-from airflow_provider_chista.sources.base import CONTROL_SCHEMA
+from airflow_provider_chista.sources.control import CONTROL_SCHEMA
 
 
 def archivable(table: Table) -> list[Finding]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import names
-from airflow_provider_chista.sources.base import Connection, Source
+from airflow_provider_chista.sources.base import Source
+from airflow_provider_chista.sources.dbapi import Connection
 from airflow_provider_chista.sources.failures import translated
 from airflow_provider_chista.sources.mariadb import MariaDBSource
 from airflow_provider_chista.sources.mysql import MySQLSource

@@ -13,6 +13,9 @@ from airflow_provider_chista.canonical import NULL, SEPARATOR
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
 
+RESERVED_PREFIX = "_chista_"
+"""Columns that the provider adds to an archive table begin so; a source column must not."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceType:
@@ -136,3 +139,10 @@ def null_or(text: str, when_null: str = "{c} IS NULL") -> str:
     ``COALESCE(text, '~')`` would not do: MySQL's CONCAT gives NULL above ``max_allowed_packet``.
     """
     return f"CASE WHEN {when_null} THEN '{NULL}' ELSE {text} END"
+
+
+def reserved_name(name: str) -> str | None:
+    """Why a column of that name cannot be archived; None when the name is free."""
+    if name.startswith(RESERVED_PREFIX):
+        return f"names that begin with {RESERVED_PREFIX} are reserved for the archive; rename the column"
+    return None

@@ -43,4 +43,5 @@ class MariaDBSource(MySQLFamilySource):
 
     @classmethod
     def recognises(cls, version: str) -> bool:
+        """The version holds the name, as in ``10.11.19-MariaDB-log``."""
         return "mariadb" in version.lower()

@@ -49,10 +49,12 @@ class MySQLSource(MySQLFamilySource):
 
     @classmethod
     def recognises(cls, version: str) -> bool:
+        """A bare version, as in ``9.7.4``; MariaDB and TiDB add their names to it."""
         return re.match(r"\d+\.\d+\.\d+(-|$)", version) is not None and not re.search(
             "mariadb|tidb", version, re.I
         )
 
     @property
     def binlog_status(self) -> str:
+        """The statement changed its name in 8.2."""
         return "SHOW BINARY LOG STATUS" if self._release >= (8, 2) else "SHOW MASTER STATUS"

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from airflow_provider_chista.findings import Finding, Severity
 from airflow_provider_chista.model import Table, TableId
-from airflow_provider_chista.sources.base import CONTROL_SCHEMA, CONTROL_TABLES, Cursor, Role
+from airflow_provider_chista.sources.base import Role
 from airflow_provider_chista.sources.checks import archivable, foreign_key, missing_control_tables, trigger
+from airflow_provider_chista.sources.control import CONTROL_SCHEMA, CONTROL_TABLES
+from airflow_provider_chista.sources.dbapi import Cursor
 from airflow_provider_chista.sources.mysqlgrants import Requirement, User, current_user, missing
 
 LOG_BIN_REMEDY = "set log_bin = binlog and a server_id in the [mysqld] section of the server's configuration and restart it"
@@ -43,7 +45,10 @@ class ForeignKeyRule:
 
 
 def common_settings(persist: str) -> tuple[Setting, ...]:
-    """Settings that both engines need; ``persist`` is how the engine sets a global variable for good, with ``{assignment}``."""
+    """Settings that both engines need.
+
+    :param persist: how the engine sets a global variable for good; ``{assignment}`` is ``name = value``.
+    """
     again = "; let the applications connect again, since a session keeps the value that it began with"
     return (
         Setting("log_bin", one_of("ON", "1"), "there is no change stream", LOG_BIN_REMEDY),
@@ -79,7 +84,8 @@ class Checks:
 
     :param setup: the DDL of the control tables, as a path in this package.
     :param minimum: oldest version that has what the provider uses.
-    :param foreign_keys: query for (constraint, child schema, child table, TYPE) by the parent's schema and name; needs PROCESS.
+    :param foreign_keys: query for (constraint, child schema, child table, TYPE) by the parent's schema and name; it needs
+        PROCESS.
     :param roles_of_grants: see :func:`airflow_provider_chista.sources.mysqlgrants.current_user`.
     """
 

@@ -11,15 +11,9 @@ from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Column, Table, TableId, names
 from airflow_provider_chista.sources import mysqlchecks
-from airflow_provider_chista.sources.base import (
-    LOCK_TIMEOUT_SECONDS,
-    Connection,
-    ControlSql,
-    Cursor,
-    Role,
-    Row,
-    Source,
-)
+from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
+from airflow_provider_chista.sources.control import ControlSql
+from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.failures import Failure
 from airflow_provider_chista.sources.mysqltypes import DIALECT, column_refusal
 
@@ -43,6 +37,7 @@ CONTROL = ControlSql(
     read_marker="SELECT token, position, nudges FROM chista.marker WHERE id = %s",
     mark_position="UPDATE chista.marker SET position = %s, nudges = nudges + 1 WHERE id = %s",
     nudge="UPDATE chista.marker SET nudges = nudges + 1 WHERE id = %s",
+    delete_marker="DELETE FROM chista.marker WHERE id = %s",
     request_snapshot="""
         INSERT INTO chista.`signal` (id, type, data) VALUES (%s, %s, %s)
         ON DUPLICATE KEY UPDATE type = type""",
@@ -152,6 +147,7 @@ class MySQLFamilySource(Source):
         """Statement that shows file, position and the filters of the binary log in its first four columns."""
 
     def catalogue(self, table: TableId) -> Table:
+        """As :meth:`Source.catalogue`; ``information_schema`` hides what the user has no privilege on."""
         with self._transaction() as cursor:
             found = self._read_catalogue(cursor, table)
             if found is not None:
@@ -181,6 +177,7 @@ class MySQLFamilySource(Source):
         return Table(table, columns, tuple(str(row[0]) for row in cursor.fetchall()))
 
     def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        """As :meth:`Source.rows`, by one join of the keys with the primary key."""
         fields = ", ".join(
             f"IF({self.dialect.column(column)} IS NULL, NULL, {self.dialect.field_text(column)})"
             for column in table.columns
@@ -190,6 +187,7 @@ class MySQLFamilySource(Source):
         return {row[0]: tuple(row[1:]) for row in found if row[0] in wanted}
 
     def present(self, table: Table, keys: Sequence[str]) -> set[str]:
+        """As :meth:`Source.present`, by one join of the keys with the primary key."""
         return {row[0] for row in self._keyed(table, keys, self.dialect.row_key(table))} & set(keys)
 
     def _keyed(self, table: Table, keys: Sequence[str], select: str) -> Sequence[Row]:
@@ -227,6 +225,7 @@ class MySQLFamilySource(Source):
         return f"DELETE t\n{self._join(table, hashed=True)}\nWHERE {self._guard(table)}"
 
     def guarded_delete_sql(self, table: Table) -> str:
+        """As :meth:`Source.guarded_delete_sql`: lock, log, delete."""
         lock, delete = (sql % (":rows",) for sql in (self._lock_sql(table), self._delete_sql(table)))
         use = self.dialect.quote(table.id.schema) % ()
         log = _LOG % (":batch_id", ":table_name", ":locked_rows")
@@ -254,6 +253,7 @@ class MySQLFamilySource(Source):
         return [key for key, _ in locked], deleted
 
     def position(self) -> str:
+        """File, position and executed GTIDs (empty when the server has none), as JSON text."""
         # GTIDs first or last makes no difference: both are read after the caller's commit.
         with self._transaction() as cursor:
             cursor.execute(self.binlog_status, ())
@@ -268,16 +268,19 @@ class MySQLFamilySource(Source):
         return json.dumps({"file": file, "pos": int(pos), "gtids": "".join(gtids.split())})
 
     def settings_findings(self, *, slot: str | None = None) -> list[Finding]:
+        """As :meth:`Source.settings_findings`; there are no slots here."""
         with self._transaction() as cursor:
             return mysqlchecks.settings(cursor, self.checks, self.where)
 
     def table_findings(
         self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
     ) -> list[Finding]:
+        """As :meth:`Source.table_findings`; there are no publications here."""
         with self._transaction() as cursor:
             return mysqlchecks.table(cursor, self.checks, self.binlog_status, table, listed)
 
     def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
+        """As :meth:`Source.grant_findings`, read from SHOW GRANTS."""
         with self._transaction() as cursor:
             return mysqlchecks.grants(cursor, self.checks, role, tables)
 

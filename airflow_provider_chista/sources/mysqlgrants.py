@@ -9,7 +9,9 @@ from typing import Literal
 
 from airflow_provider_chista.findings import Finding, Severity
 from airflow_provider_chista.model import TableId
-from airflow_provider_chista.sources.base import CONTROL_SCHEMA, Cursor, Role
+from airflow_provider_chista.sources.base import Role
+from airflow_provider_chista.sources.control import CONTROL_SCHEMA
+from airflow_provider_chista.sources.dbapi import Cursor
 
 _DML = ("SELECT", "INSERT", "UPDATE", "DELETE")
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 from airflow_provider_chista.model import Kind
-from airflow_provider_chista.sources.base import reserved_name
-from airflow_provider_chista.sources.dialect import Dialect, SourceType, null_or
+from airflow_provider_chista.sources.dialect import Dialect, SourceType, null_or, reserved_name
 
 # "+ 0", because a ZEROFILL column is cast to text with its zeros.
 _INTEGER = "CAST({c} + 0 AS CHAR)"

@@ -9,16 +9,10 @@ from typing import Any
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Column, Table, TableId, names
-from airflow_provider_chista.sources import postgreschecks
-from airflow_provider_chista.sources.base import (
-    LOCK_TIMEOUT_SECONDS,
-    Connection,
-    ControlSql,
-    Cursor,
-    Role,
-    Row,
-    Source,
-)
+from airflow_provider_chista.sources import postgreschecks, postgresgrants
+from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
+from airflow_provider_chista.sources.control import ControlSql
+from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.failures import Failure
 from airflow_provider_chista.sources.postgrestypes import DIALECT, column_refusal
 
@@ -43,6 +37,7 @@ CONTROL = ControlSql(
     read_marker="SELECT token, position, nudges FROM chista.marker WHERE id = %s",
     mark_position="UPDATE chista.marker SET position = %s, nudges = nudges + 1 WHERE id = %s",
     nudge="UPDATE chista.marker SET nudges = nudges + 1 WHERE id = %s",
+    delete_marker="DELETE FROM chista.marker WHERE id = %s",
     request_snapshot="INSERT INTO chista.signal (id, type, data) VALUES (%s, %s, %s) ON CONFLICT (id) DO NOTHING",
     logged="SELECT id, row_key, row_hash FROM chista.purge_log WHERE batch_id = %s AND id > %s ORDER BY id LIMIT %s",
     trim_log="""
@@ -118,9 +113,11 @@ class PostgresSource(Source):
 
     @classmethod
     def recognises(cls, version: str) -> bool:
+        """As in ``PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu``."""
         return version.startswith("PostgreSQL ")
 
     def catalogue(self, table: TableId) -> Table:
+        """As :meth:`Source.catalogue`; ``pg_catalog`` shows tables without regard to privileges."""
         with self._transaction() as cursor:
             found = self._read_catalogue(cursor, table)
             if found is not None:
@@ -152,6 +149,7 @@ class PostgresSource(Source):
         return Table(table, columns, tuple(row[0] for row in cursor.fetchall()))
 
     def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        """As :meth:`Source.rows`, by one join of the keys with the primary key."""
         fields = ", ".join(
             f"CASE WHEN {self.dialect.column(column)} IS NOT NULL THEN {self.dialect.field_text(column)} END"
             for column in table.columns
@@ -161,6 +159,7 @@ class PostgresSource(Source):
         return {row[0]: tuple(row[1:]) for row in found if row[0] in wanted}
 
     def present(self, table: Table, keys: Sequence[str]) -> set[str]:
+        """As :meth:`Source.present`, by one join of the keys with the primary key."""
         return {row[0] for row in self._keyed(table, keys, self.dialect.row_key(table))} & set(keys)
 
     def _keyed(self, table: Table, keys: Sequence[str], select: str) -> Sequence[Row]:
@@ -199,6 +198,7 @@ class PostgresSource(Source):
             UNION ALL SELECT NULL, count(*) FROM deleted"""
 
     def guarded_delete_sql(self, table: Table) -> str:
+        """As :meth:`Source.guarded_delete_sql`: one statement deletes and logs."""
         values = [f":{name}" for name in (*table.primary_key, "row_hash", "batch_id", "table_name")]
         return f"BEGIN;\n{(self._delete_sql(table) % tuple(values)).strip()};\nCOMMIT;"
 
@@ -212,24 +212,28 @@ class PostgresSource(Source):
         return [key for key, _ in found if key is not None], int(found[-1][1])
 
     def position(self) -> str:
+        """The LSN as a number, as JSON text."""
         # The insert position, not the written one: with synchronous_commit off a visible commit may not be written yet.
         return json.dumps(
             {"lsn": int(self._read("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")[0][0])}
         )
 
     def settings_findings(self, *, slot: str | None = None) -> list[Finding]:
+        """As :meth:`Source.settings_findings`."""
         with self._transaction() as cursor:
             return postgreschecks.settings(cursor, self.where, slot)
 
     def table_findings(
         self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
     ) -> list[Finding]:
+        """As :meth:`Source.table_findings`."""
         with self._transaction() as cursor:
             return postgreschecks.table(cursor, table, listed, publication)
 
     def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
+        """As :meth:`Source.grant_findings`, asked of the ``has_..._privilege`` functions."""
         with self._transaction() as cursor:
-            return postgreschecks.grants(cursor, role, tables)
+            return postgresgrants.grants(cursor, role, tables)
 
     def _prepare(self, connection: Connection) -> str:
         driver: Any = connection

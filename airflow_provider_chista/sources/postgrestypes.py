@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 from airflow_provider_chista.model import Kind
-from airflow_provider_chista.sources.base import reserved_name
-from airflow_provider_chista.sources.dialect import Dialect, SourceType
+from airflow_provider_chista.sources.dialect import Dialect, SourceType, reserved_name
 
 _BYTES_ORDER = '{c}::text COLLATE "C"'
 # A cast of char(n) to text drops the trailing blanks; its output function keeps them, as the stream does.
@@ -43,7 +42,7 @@ TYPES: dict[str, SourceType] = {
 
 
 def type_name(declared: str) -> str:
-    """``character varying(25)`` -> ``character varying``; with pg_catalog as search path an enum shows its schema: ``enum``."""
+    """``character varying(25)`` -> ``character varying``; ``hr.mood`` (search path pg_catalog) -> ``enum``."""
     base = re.sub(r"\(\d+\)$", "", declared)
     return base if base in TYPES or "." not in base else "enum"
 
