@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_chista.archive.topic import Kafka, TopicState
-from airflow_provider_chista.debezium.config import topic_name
+from airflow_provider_chista.archive.topic import Kafka, TopicMissingError, TopicState
+from airflow_provider_chista.debezium.config import captures, topic_name
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.debezium.offsets import reached
 from airflow_provider_chista.errors import FatalError, TransientError
@@ -35,7 +35,10 @@ _TAIL = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """End offsets, by topic and partition, that cover everything committed before the marker."""
+    """End offsets, by topic and partition, that cover everything committed before the marker.
+
+    A topic without partitions did not exist: Kafka Connect creates a topic with the table's first event.
+    """
 
     ends: dict[str, dict[int, int]]
 
@@ -88,10 +91,11 @@ def advance(capture: Capture, marker_id: str, topics: Sequence[str]) -> Barrier 
     if offset is None or not reached(capture.source.flavour, offset, marker.position):
         capture.source.nudge(marker_id)
         return None
-    states = capture.kafka.describe_all([*topics, capture.marker_topic])
-    _require_marker(capture, states[capture.marker_topic], marker.token)
+    states = capture.kafka.describe_existing([*topics, capture.marker_topic])
+    _require_marker(capture, states.get(capture.marker_topic), marker.token)
+    _require_captured(capture, [topic for topic in topics if topic not in states])
     capture.source.delete_marker(marker_id)
-    return Barrier({topic: dict(states[topic].ends) for topic in topics})
+    return Barrier({topic: dict(states[topic].ends) if topic in states else {} for topic in topics})
 
 
 def wait(
@@ -127,7 +131,22 @@ def require_running(connect: KafkaConnectClient, connector: str) -> None:
         )
 
 
-def _require_marker(capture: Capture, state: TopicState, token: str) -> None:
+def _require_captured(capture: Capture, missing: Sequence[str]) -> None:
+    """A captured table without any event has no topic yet; a table that is not captured never gets one."""
+    if not missing:
+        return
+    config = capture.connect.config(capture.connector) or {}
+    for topic in missing:
+        if not captures(config, topic):
+            raise TopicMissingError(
+                f"topic {topic} does not exist, and connector {capture.connector} does not capture its table "
+                f"(table.include.list is {config.get('table.include.list', '')!r}); add the table to the connector"
+            )
+
+
+def _require_marker(capture: Capture, state: TopicState | None, token: str) -> None:
+    if state is None:
+        state = TopicState(capture.marker_topic, "", "", {}, {})
     ranges = {p: (max(state.lows[p], end - _TAIL), end) for p, end in state.ends.items()}
     wanted = token.encode()
     for records in capture.kafka.read(state.name, ranges):

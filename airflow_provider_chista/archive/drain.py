@@ -140,12 +140,14 @@ class Drain:
     accept_gap: bool = False
 
     def run(self, topic: str, ends: Mapping[int, int] | None = None) -> DrainReport:
-        """Drain a topic up to ``ends`` (default: its end offsets now).
+        """Drain a topic up to ``ends`` (default: its end offsets now; empty: the topic did not exist at the barrier).
 
         :raises FatalError: a gap, a column that the archive table does not have, too many dead letters.
         :raises TransientError: Kafka or ClickHouse did not answer; what was recorded stays valid.
         """
         started = time.monotonic()
+        if ends is not None and not ends:
+            return self._nothing(topic)
         state = self.kafka.describe(topic)
         start = positions.load(self.control, self.target, state, accept_gap=self.accept_gap)
         ends = self._ends(state, ends)
@@ -160,6 +162,11 @@ class Drain:
             report.ended = REACHED_END
         self._mirror_to_group(report)
         return report
+
+    def _nothing(self, topic: str) -> DrainReport:
+        """The topic did not exist at the barrier: its table has had no event, unless it was drained before."""
+        positions.require_undrained(self.control, self.target, self.kafka.ping(), topic)
+        return DrainReport(topic, self.target, ended=REACHED_END)
 
     def _ends(self, state: TopicState, wanted: Mapping[int, int] | None) -> dict[int, int]:
         if wanted is None:

@@ -78,6 +78,20 @@ def load(control: Control, target: str, state: TopicState, *, accept_gap: bool =
     return Positions(generation, starts)
 
 
+def require_undrained(control: Control, target: str, cluster: str, topic: str) -> None:
+    """Raise :class:`FatalError` when a topic that does not exist was drained before."""
+    rows = control.rows(
+        f"SELECT count() AS n FROM {control.name('positions')}"
+        " WHERE target = {target:String} AND cluster = {cluster:String} AND topic = {topic:String}",
+        {"target": target, "cluster": cluster, "topic": topic},
+    )
+    if rows[0]["n"]:
+        raise FatalError(
+            f"topic {topic} does not exist any more, but was drained before; records that were not drained are gone. Load "
+            "the table by a new snapshot, then run the drain once with accept_gap=True"
+        )
+
+
 def record(
     control: Control, target: str, state: TopicState, generation: int, next_offsets: Mapping[int, int]
 ) -> None:

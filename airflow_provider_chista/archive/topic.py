@@ -7,7 +7,7 @@ calls do not return on a signal.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -90,25 +90,31 @@ class Kafka:
         :raises TopicMissingError: the topic does not exist; :class:`FatalError`: it may not be read.
         :raises TransientError: the cluster did not answer.
         """
-        return self.describe_all([topic])[topic]
+        state = self.describe_existing([topic]).get(topic)
+        if state is None:
+            raise TopicMissingError(
+                f"topic {topic} does not exist on cluster {self.ping()}; check that the connector runs, captures the table, "
+                "and that its topic.prefix is the first part of the name"
+            )
+        return state
 
-    def describe_all(self, topics: list[str]) -> dict[str, TopicState]:
-        """Look at several topics at once; errors as :meth:`describe`."""
+    def describe_existing(self, topics: Sequence[str]) -> dict[str, TopicState]:
+        """Look at those of several topics that exist, at once; errors as :meth:`describe`."""
         admin = self.admin()
         with kafka_errors(f"describing {', '.join(topics)}"):
             cluster = admin.describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id
-            futures = admin.describe_topics(TopicCollection(topics), request_timeout=REQUEST_SECONDS)
+            futures = admin.describe_topics(
+                TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS
+            )
             described = {}
-            for topic in topics:
+            for topic, future in futures.items():
                 try:
-                    described[topic] = futures[topic].result()
+                    described[topic] = future.result()
                 except KafkaException as error:
-                    if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                        raise TopicMissingError(
-                            f"topic {topic} does not exist on cluster {cluster}; check that the connector runs, captures"
-                            " the table, and that its topic.prefix is the first part of the name"
-                        ) from error
-                    raise
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
+            if not described:
+                return {}
             partitions = [TopicPartition(t, p.id) for t, d in described.items() for p in d.partitions]
             lows = self._offsets(admin, partitions, _EARLIEST)
             ends = self._offsets(admin, partitions, _LATEST)

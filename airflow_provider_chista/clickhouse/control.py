@@ -37,8 +37,9 @@ TABLES: dict[str, str] = {
             target String, topic String, generation UInt16, partition UInt32, offset UInt64, version UInt64,
             row_key String, transaction String, source_time DateTime64(3, 'UTC'),
             state Enum8('waiting' = 0, 'purge' = 1, 'applied' = 2), batch_id String,
-            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
-        ) ENGINE = ReplacingMergeTree(state) ORDER BY (target, topic, generation, partition, offset)""",
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+            progress UInt8 MATERIALIZED toUInt8(state)
+        ) ENGINE = ReplacingMergeTree(progress) ORDER BY (target, topic, generation, partition, offset)""",
     "purge_log": """
         (
             topic String, generation UInt16, partition UInt32, offset UInt64, transaction String,
@@ -59,8 +60,9 @@ TABLES: dict[str, str] = {
         (
             target String, row_key String, batch_id String, row_hash String, version UInt64,
             state Enum8('skipped' = 0, 'deleted' = 1), reason LowCardinality(String),
-            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
-        ) ENGINE = ReplacingMergeTree(state) ORDER BY (target, row_key, batch_id)""",
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+            progress UInt8 MATERIALIZED toUInt8(state)
+        ) ENGINE = ReplacingMergeTree(progress) ORDER BY (target, row_key, batch_id)""",
     "ledger": """
         (
             at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'), source String, target String, window String,

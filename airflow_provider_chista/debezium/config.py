@@ -29,6 +29,7 @@ __all__ = [
     "UNAVAILABLE_VALUE",
     "ConnectorSpec",
     "Flavour",
+    "captures",
     "notification_topic",
     "redact",
     "secrets_of",
@@ -232,6 +233,25 @@ def _refused(key: str, value: str, why: str) -> RefusedError:
 def topic_name(topic_prefix: str, table: TableId) -> str:
     """Topic of a table's change events; characters that Kafka does not allow become ``_`` as in Debezium."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", f"{topic_prefix}.{table}")
+
+
+def captures(config: Mapping[str, str], topic: str) -> bool:
+    """Whether a stored configuration captures the table of a topic.
+
+    ``table.include.list`` is a list of Java expressions; those that this module writes name one table each.
+    """
+    prefix = config.get("topic.prefix", "")
+    name = topic.removeprefix(f"{prefix}.")
+    for pattern in re.split(r"(?<!\\),", config.get("table.include.list", "")):
+        literal = re.sub(r"\\(.)", r"\1", pattern)
+        if re.sub(r"[^A-Za-z0-9._-]", "_", f"{prefix}.{literal}") == topic:
+            return True
+        try:
+            if re.fullmatch(pattern, name, re.IGNORECASE):
+                return True
+        except re.error:
+            continue
+    return False
 
 
 def notification_topic(topic_prefix: str) -> str:
