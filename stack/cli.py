@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from stack import environment, launcher, prerequisites
+from stack import environment, launcher, prerequisites, testrun
 from stack.connections import client_environment, shell_exports
 from stack.errors import StackError
 from stack.services import SERVICES, named, select
@@ -46,15 +46,21 @@ def _status(stack: Stack, options: argparse.Namespace) -> int:
         ports = " ".join(str(stack.ports[name]) for name in service.ports)
         if info["pid"]:
             seen = launcher.problem(stack, supervisor, service)
-            state, detail = ("healthy", f"pid {info['pid']}") if seen is None else ("ill", f"pid {info['pid']}  {seen}")
+            state, detail = (
+                ("healthy", f"pid {info['pid']}") if seen is None else ("ill", f"pid {info['pid']}  {seen}")
+            )
         else:
             state, detail = info["statename"].lower(), ""
         well = well and state in ("healthy", "stopped")
         print(f"{service.name:22}{state:9}{ports:13}{detail}".rstrip())
     if known:
-        print(f"ClickHouse  {stack.clickhouse_url}/play   user chista, password {stack.secrets['CHISTA_CLICKHOUSE_PASSWORD']}")
+        print(
+            f"ClickHouse  {stack.clickhouse_url}/play   user chista, password {stack.secrets['CHISTA_CLICKHOUSE_PASSWORD']}"
+        )
     if known and known["airflow-api"]["pid"]:
-        print(f"Airflow     {stack.airflow_url}   user admin, password {stack.secrets['CHISTA_AIRFLOW_PASSWORD']}")
+        print(
+            f"Airflow     {stack.airflow_url}   user admin, password {stack.secrets['CHISTA_AIRFLOW_PASSWORD']}"
+        )
     return 0 if well else 1
 
 
@@ -85,7 +91,23 @@ def _demo(stack: Stack, options: argparse.Namespace) -> int:
     """Replace this process by the demo, in the project's environment and with the stack's connections."""
     python = str(stack.venv / "bin" / "python")
     os.chdir(stack.root)
-    os.execve(python, [python, "-m", "stack.demo", *options.services], {**os.environ, **client_environment(stack)})
+    os.execve(
+        python, [python, "-m", "stack.demo", *options.services], {**os.environ, **client_environment(stack)}
+    )
+
+
+def _exec(stack: Stack, options: argparse.Namespace) -> int:
+    """Replace this process by a program with the stack's connections in its environment."""
+    os.execvpe(options.services[0], options.services, {**os.environ, **client_environment(stack)})
+
+
+def _test(stack: Stack, options: argparse.Namespace) -> int:
+    return testrun.run(stack, options.suite, options.arguments)
+
+
+def _lint(stack: Stack, options: argparse.Namespace) -> int:
+    _venv(stack, options)
+    return 1 if testrun.lint(stack) else 0
 
 
 def _env(stack: Stack, options: argparse.Namespace) -> int:
@@ -124,7 +146,10 @@ _COMMANDS: dict[str, tuple[Callable[[Stack, argparse.Namespace], int], str]] = {
     "logs": (_logs, "the end of the services' logs"),
     "wait": (_wait, "wait until the running services (or the named ones) are healthy"),
     "start": (_each(launcher.start), "start services and wait until they answer"),
-    "stop": (_each(lambda stack, service: Supervisor(stack).stop(service.name)), "stop services in good order"),
+    "stop": (
+        _each(lambda stack, service: Supervisor(stack).stop(service.name)),
+        "stop services in good order",
+    ),
     "restart": (_each(_restart), "stop, then start"),
     "kill": (_each(launcher.kill), "end services at once, as a power cut would (SIGKILL)"),
     "pause": (
@@ -138,22 +163,36 @@ _COMMANDS: dict[str, tuple[Callable[[Stack, argparse.Namespace], int], str]] = {
     "env": (_env, 'print the environment that reaches the stack, for  eval "$(python -m stack env)"'),
     "check": (_check, "look for what the machine lacks, and say how to mend it"),
     "venv": (_venv, "make or renew .venv: Airflow and the provider"),
+    "lock": (_whole(environment.lock), "resolve the Python packages anew and write stack/constraints.txt"),
+    "lint": (_lint, "run every linter"),
+    "test": (_test, "run tests on a stack of their own, started before and removed after"),
+    "exec": (_exec, "run a program with the environment of  env"),
     "demo": (_demo, "run stack.demo against the running stack"),
     "become": (_become, "become a service (this is what supervisord calls)"),
 }
 _NEED_SERVICES = ("start", "stop", "restart", "kill", "pause", "resume", "become")
-_TAKE_SERVICES = ("logs", "wait", "demo")
+_TAKE_SERVICES = ("logs", "wait")
+_TAKE_A_PROGRAM = ("demo", "exec")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m stack", description="The services of the demo and the tests.")
+    parser = argparse.ArgumentParser(
+        prog="python -m stack", description="The services of the demo and the tests."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, explanation) in _COMMANDS.items():
         command = commands.add_parser(name, help=explanation, description=explanation)
         if name in _NEED_SERVICES or name in _TAKE_SERVICES:
             command.add_argument("services", nargs="+" if name in _NEED_SERVICES else "*")
+        if name in _TAKE_A_PROGRAM:
+            command.add_argument("services", metavar="arguments", nargs=argparse.REMAINDER)
+        if name == "test":
+            command.add_argument("suite", nargs="?", choices=sorted(testrun.SUITES), default="all")
+            command.add_argument("arguments", metavar="pytest arguments", nargs=argparse.REMAINDER)
         if name in ("up", "check"):
-            command.add_argument("--only", help="services or groups, comma-separated (also CHISTA_SERVICES); default all")
+            command.add_argument(
+                "--only", help="services or groups, comma-separated (also CHISTA_SERVICES); default all"
+            )
         if name == "logs":
             command.add_argument("-f", "--follow", action="store_true")
             command.add_argument("-n", "--lines", type=int, default=20)

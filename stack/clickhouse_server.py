@@ -1,8 +1,9 @@
 """ClickHouse as a server process out of the npm library ``libchdb.so``.
 
-The library is the real engine (``clickhouse local``) with its HTTP and native listeners. It is loaded into a process of its own, so
-that it can be stopped and killed like a server; start with ``python clickhouse_server.py LIBRARY CONFIG_FILE``. A ``clickhouse``
-binary on the PATH is the better server: the launcher prefers it and does not come here.
+The library is the real engine (``clickhouse local``) with its HTTP and native listeners. It is loaded into a
+process of its own, so that it can be stopped and killed like a server; start with
+``python clickhouse_server.py LIBRARY CONFIG_FILE``. A ``clickhouse`` binary on the PATH is the better server:
+the launcher prefers it and does not come here.
 """
 
 import ctypes
@@ -10,8 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-# The listeners live as long as the query that the process was started with, so that one sleeps for ever (100,000 times 3 s, the
-# longest single sleep that the function allows, is more than three days; the loop starts it again).
+# The listeners live as long as the query that the process was started with, so that one sleeps for ever: a
+# thousand million times 3 s, the longest single sleep that the function allows.
 _SERVE = (
     "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; "
     "SELECT sleepEachRow(3) FROM numbers(1000000000) "

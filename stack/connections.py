@@ -1,6 +1,7 @@
 """The Airflow connections of the stack, and the environment that describes it.
 
-The services of Airflow, the tests and a developer's shell all take their connections from here, as ``AIRFLOW_CONN_*`` in JSON form.
+The services of Airflow, the tests and a developer's shell all take their connections from here, as
+``AIRFLOW_CONN_*`` in JSON form.
 """
 
 import json
@@ -56,7 +57,8 @@ def connections(stack: Stack) -> dict[str, dict[str, Any]]:
 def connection_environment(stack: Stack) -> dict[str, str]:
     """:func:`connections` as environment variables."""
     return {
-        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections(stack).items()
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
+        for name, connection in connections(stack).items()
     }
 
 
@@ -81,4 +83,6 @@ def client_environment(stack: Stack) -> dict[str, str]:
 
 def shell_exports(stack: Stack) -> str:
     """:func:`client_environment` as lines for ``eval "$(python -m stack env)"``."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in client_environment(stack).items())
+    return "".join(
+        f"export {name}={shlex.quote(value)}\n" for name, value in client_environment(stack).items()
+    )

@@ -1,7 +1,7 @@
 """What the native stack is made of, fetched from the ordinary package registries into the cache folder.
 
-Each function returns the folder (or file) that it provides, fetches it only when it is not there, and leaves nothing half-done:
-everything is filled beside its place and renamed.
+Each function returns the folder (or file) that it provides, fetches it only when it is not there, and leaves
+nothing half-done: everything is filled beside its place and renamed.
 """
 
 import fcntl
@@ -43,10 +43,14 @@ def _maven(stack: Stack, name: str, goal: str) -> Path:
         if target.is_dir():
             return target
         with staged_folder(target) as folder:
+            properties = {
+                **maven_properties(stack.versions),
+                "maven.repo.local": stack.cache / "maven",
+                "chista.output": folder,
+            }
+            defined = [f"-D{name}={value}" for name, value in properties.items()]
             run(
-                ["mvn", "-B", "-q", "-f", stack.root / "stack" / "maven" / "pom.xml", f"-Dmaven.repo.local={stack.cache / 'maven'}"]
-                + [f"-D{name}={value}" for name, value in maven_properties(stack.versions).items()]
-                + [f"-Dchista.output={folder}", f"dependency:{goal}"],
+                ["mvn", "-B", "-q", "-f", stack.root / "stack/maven/pom.xml", *defined, f"dependency:{goal}"],
                 hint="Maven could not fetch the jars named in stack/versions.env; is its registry reachable?",
             )
             shutil.rmtree(folder.with_name(f"{folder.name}.markers"), ignore_errors=True)
@@ -74,8 +78,19 @@ def clickhouse_library(stack: Stack) -> Path:
                 npm = folder / "npm"
                 npm.mkdir()
                 run(
-                    ["npm", "install", "--prefix", npm, "--cache", stack.cache / "npm", "--no-save", "--no-audit", "--no-fund"]
-                    + ["--ignore-scripts", package],
+                    [
+                        "npm",
+                        "install",
+                        "--prefix",
+                        npm,
+                        "--cache",
+                        stack.cache / "npm",
+                        "--no-save",
+                        "--no-audit",
+                        "--no-fund",
+                        "--ignore-scripts",
+                        package,
+                    ],
                     hint=f"npm could not fetch {package}; is its registry reachable?",
                 )
                 library = next(npm.rglob("libchdb.so"), None)
@@ -101,8 +116,16 @@ def mysql(stack: Stack) -> Path:
     return target
 
 
+def mysql_version(stack: Stack) -> str:
+    """The version of the MySQL packages in the cache, as Debian numbers it; empty when there are none."""
+    packages = (stack.cache / f"mysql-{stack.versions['MYSQL_SERIES']}-packages").glob(
+        "mysql-server-core_*.deb"
+    )
+    return next((package.name.split("_")[1] for package in packages), "")
+
+
 def _fetch_mysql_packages(stack: Stack, folder: Path) -> None:
-    """Download with an apt that has a state folder of its own and thinks that nothing is installed, so that libc comes too."""
+    """Download with an apt that has its own state folder and thinks that nothing is installed: libc comes too."""
     suite = stack.versions["MYSQL_DEBIAN_SUITE"]
     mirror = debian_mirror(stack)
     apt = folder / "apt"
@@ -113,7 +136,8 @@ def _fetch_mysql_packages(stack: Stack, folder: Path) -> None:
     (apt / "sources.list").write_text(f"deb {signed}{mirror} {suite} main\n")
     (apt / "apt.conf").write_text(
         f'Dir::State "{apt}"; Dir::State::lists "{apt}/lists"; Dir::State::status "{apt}/status"; Dir::Cache "{apt}/cache";\n'
-        f'Dir::Etc::sourcelist "{apt}/sources.list"; Dir::Etc::sourceparts "/dev/null"; Dir::Etc::preferencesparts "/dev/null";\n'
+        f'Dir::Etc::sourcelist "{apt}/sources.list"; Dir::Etc::sourceparts "/dev/null";\n'
+        'Dir::Etc::preferencesparts "/dev/null";\n'
         'APT::Install-Recommends "false"; APT::Sandbox::User ""; Acquire::Languages "none"; Acquire::Retries "3";\n'
     )
     environment = {"APT_CONFIG": str(apt / "apt.conf"), "DEBIAN_FRONTEND": "noninteractive"}
@@ -136,14 +160,16 @@ def debian_mirror(stack: Stack) -> str:
     """
     if stack.mirror:
         return stack.mirror
-    listing = run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"])
+    listing = run(
+        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"]
+    )
     for line in listing.splitlines():
-        origin, label, uri = (line.split("|") + ["", ""])[:3]
+        origin, label, uri = ([*line.split("|"), "", ""])[:3]
         if origin == "Debian" and label == "Debian":
             return uri.rstrip("/")
     raise StackError(
-        "MySQL comes as Debian packages, and this machine's apt knows no Debian mirror. Name one, the address of the folder that "
-        "holds dists/: export DEBIAN_MIRROR=...  (if apt does know one: run  apt-get update  first)"
+        "MySQL comes as Debian packages, and this machine's apt knows no Debian mirror. Name one, the address of "
+        "the folder that holds dists/: export DEBIAN_MIRROR=...  (if apt does know one: apt-get update)"
     )
 
 
@@ -160,7 +186,13 @@ def tools(stack: Stack) -> Path:
             return stack.tools
         # An environment cannot be moved into place (its scripts know their path): the stamp says that it is complete.
         shutil.rmtree(stack.tools, ignore_errors=True)
-        run([sys.executable, "-m", "venv", stack.tools], hint="On Debian and Ubuntu: apt-get install python3-venv")
-        run([stack.tools / "bin" / "python", "-m", "pip", "install", "-q", *pins], hint="pip could not fetch uv and supervisor.")
+        run(
+            [sys.executable, "-m", "venv", stack.tools],
+            hint="On Debian and Ubuntu: apt-get install python3-venv",
+        )
+        run(
+            [stack.tools / "bin" / "python", "-m", "pip", "install", "-q", *pins],
+            hint="pip could not fetch uv and supervisor.",
+        )
         stamp.write_text(wanted)
     return stack.tools

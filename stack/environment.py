@@ -11,7 +11,7 @@ from stack.settings import Stack
 from stack.shell import run
 
 # Pins of stack/versions.env by distribution.
-_PINNED = {
+PINNED = {
     "apache-airflow": "AIRFLOW_VERSION",
     "apache-airflow-providers-apache-kafka": "AIRFLOW_KAFKA_PROVIDER_VERSION",
     "apache-airflow-providers-clickhousedb": "AIRFLOW_CLICKHOUSE_PROVIDER_VERSION",
@@ -23,23 +23,39 @@ _PINNED = {
 
 def pins(versions: dict[str, str]) -> list[str]:
     """The requirements that ``stack/versions.env`` fixes, as ``name==version``."""
-    return [f"{name}=={versions[version]}" for name, version in _PINNED.items()]
+    return [f"{name}=={versions[version]}" for name, version in PINNED.items()]
 
 
 def stamp_of(stack: Stack) -> str:
     """A digest of everything that decides what the environment holds."""
     digest = hashlib.sha256("\n".join([sys.version, str(stack.root), *pins(stack.versions)]).encode())
-    for path in (stack.root / "pyproject.toml", _constraints(stack)):
+    for path in (stack.root / "pyproject.toml", _lock(stack)):
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
 
 
-def _constraints(stack: Stack) -> Path:
+def _lock(stack: Stack) -> Path:
     return stack.root / "stack" / "constraints.txt"
 
 
+def _pins_file(stack: Stack) -> Path:
+    path = stack.cache / "pins.txt"
+    path.write_text("\n".join(pins(stack.versions)) + "\n")
+    return path
+
+
+def _uv_environment(stack: Stack) -> dict[str, str]:
+    # The environment is made of the Python that runs the launcher: uv must not fetch another one.
+    return {
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_CACHE_DIR": str(stack.cache / "uv"),
+        "UV_NO_PROGRESS": "1",
+    }
+
+
 def ensure(stack: Stack) -> None:
-    """Make or renew ``.venv``: the project (editable) with its test extra, at the pinned versions. Does nothing when it is current.
+    """Make or renew ``.venv``: the project (editable) with its test extra, at the pinned versions. Does nothing when
+    it is current.
 
     :raises StackError: when a package cannot be fetched or built.
     """
@@ -49,19 +65,37 @@ def ensure(stack: Stack) -> None:
     with locked(stack.root / ".venv.lock"):
         if stamp.is_file() and stamp.read_text() == wanted:
             return
-        # The environment is this Python's: uv must not fetch another one.
-        environment = {"UV_PYTHON_DOWNLOADS": "never", "UV_CACHE_DIR": str(stack.cache / "uv"), "UV_NO_PROGRESS": "1"}
         uv = tools / "bin" / "uv"
         if not (stack.venv / "bin" / "python").exists():
             shutil.rmtree(stack.venv, ignore_errors=True)
-            run([uv, "venv", "-q", "--python", sys.executable, stack.venv], env=environment)
-        pinned = stack.cache / "pins.txt"
-        pinned.write_text("\n".join(pins(stack.versions)) + "\n")
+            run([uv, "venv", "-q", "--python", sys.executable, stack.venv], env=_uv_environment(stack))
+        constraints: list[str | Path] = ["-c", _pins_file(stack)]
+        if _lock(stack).exists():
+            constraints += ["-c", _lock(stack)]
+        python = stack.venv / "bin" / "python"
         run(
-            [uv, "pip", "install", "-q", "--python", stack.venv / "bin" / "python", "-c", pinned]
-            + (["-c", _constraints(stack)] if _constraints(stack).exists() else [])
-            + ["-e", f"{stack.root}[test]"],
-            env=environment,
-            hint="mysqlclient is built here: it needs gcc, pkg-config, libmysqlclient's and Python's headers (python -m stack check).",
+            [uv, "pip", "install", "-q", "--python", python, *constraints, "-e", f"{stack.root}[test]"],
+            env=_uv_environment(stack),
+            hint="mysqlclient is built here, which needs gcc, pkg-config and headers: python -m stack check",
         )
         stamp.write_text(wanted)
+
+
+def lock(stack: Stack) -> None:
+    """Resolve the project with its test extra anew and write ``stack/constraints.txt``: the version of every
+    distribution that is installed. The pins of ``stack/versions.env`` decide, the rest is the newest that fits.
+
+    :raises StackError: when the pins contradict each other.
+    """
+    uv = downloads.tools(stack) / "bin" / "uv"
+    options = [
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--extra",
+        "test",
+        "--no-header",
+        "--no-annotate",
+        "--upgrade",
+    ]
+    run([uv, "pip", "compile", "-q", *options, *files], env=_uv_environment(stack))

@@ -52,7 +52,10 @@ def up(stack: Stack, services: list[Service]) -> None:
 
 def _install(stack: Stack, services: list[Service]) -> None:
     """Fetch what is missing, all at once: it is the network that takes the time."""
-    steps = {service.install: service.name for service in reversed(services)}
+    steps: dict[Callable[[Stack], object], str] = {
+        downloads.tools: "the launcher",
+        **{service.install: service.name for service in reversed(services)},
+    }
 
     def fetch(step: Callable[[Stack], object], name: str) -> None:
         began = time.monotonic()
@@ -61,8 +64,7 @@ def _install(stack: Stack, services: list[Service]) -> None:
             say(f"  fetched what {name} needs ({time.monotonic() - began:.1f} s)")
 
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(downloads.tools, stack), *(pool.submit(fetch, step, name) for step, name in steps.items())]
-        _first_error(jobs)
+        _first_error([pool.submit(fetch, step, name) for step, name in steps.items()])
 
 
 def _refuse_taken_ports(stack: Stack, supervisor: Supervisor, services: list[Service]) -> None:
@@ -104,7 +106,7 @@ def _in_order(services: list[Service], action: Callable[[Service], None]) -> Non
         _first_error([pool.submit(turn, service) for service in services])
 
 
-def _first_error(jobs: Iterable[Future[object]]) -> None:
+def _first_error(jobs: Iterable[Future[None]]) -> None:
     finished, _ = wait(jobs, return_when=FIRST_EXCEPTION)
     errors = [error for job in finished if (error := job.exception()) is not None]
     if errors:
@@ -133,7 +135,9 @@ def problem(stack: Stack, supervisor: Supervisor, service: Service) -> str | Non
         return str(error).splitlines()[-1]
 
 
-def wait_healthy(stack: Stack, supervisor: Supervisor, service: Service, seconds: float | None = None) -> None:
+def wait_healthy(
+    stack: Stack, supervisor: Supervisor, service: Service, seconds: float | None = None
+) -> None:
     """Wait until a service answers.
 
     :raises StackError: when its process ends or its time is over, with the end of its log.
@@ -146,9 +150,8 @@ def wait_healthy(stack: Stack, supervisor: Supervisor, service: Service, seconds
         if not supervisor.running(service.name):
             raise StackError(f"{service.name} ended while it was started.\n{log_tail(stack, service.name)}")
         if time.monotonic() > deadline:
-            raise StackError(
-                f"{service.name} is not healthy after {seconds or service.start_seconds:.0f} s: {seen}\n{log_tail(stack, service.name)}"
-            )
+            waited = f"{service.name} is not healthy after {seconds or service.start_seconds:.0f} s: {seen}"
+            raise StackError(f"{waited}\n{log_tail(stack, service.name)}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -205,15 +208,29 @@ def down(stack: Stack) -> None:
 def clean(stack: Stack) -> None:
     """Stop the stack and remove its data folder; downloads and the environment stay."""
     down(stack)
-    shutil.rmtree(stack.data, ignore_errors=True)
+    remove(stack.data)
     with contextlib.suppress(OSError):
         stack.data.parent.rmdir()
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that may not be there.
+
+    :raises StackError: when something in it cannot be removed.
+    """
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StackError(f"{folder} cannot be removed: {error}") from error
 
 
 def become(stack: Stack, service: Service) -> None:
     """Turn this process into a service, under the same pid, once the services that it needs answer.
 
-    Called by supervisord. The services after which it comes are waited for here too, so that any of them can be started at any time.
+    Called by supervisord. The services after which it comes are waited for here too, so that any of them can be
+    started at any time.
     """
     deadline = time.monotonic() + service.start_seconds
     for name in service.after:

@@ -31,6 +31,7 @@ def port_table(base_port: int) -> dict[str, int]:
     outside = sorted(port for port in table.values() if not 1024 <= port <= 65535)
     if outside:
         raise ValueError(
-            f"base port {base_port} gives ports outside 1024..65535 ({outside[0]}); choose CHISTA_BASE_PORT between 1024 and 65400"
+            f"base port {base_port} gives ports outside 1024..65535 ({outside[0]}); "
+            "choose CHISTA_BASE_PORT between 1024 and 65400"
         )
     return table

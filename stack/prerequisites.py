@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -35,27 +34,49 @@ class Prerequisite:
     needed_by: tuple[str, ...]
 
 
-def version_of(command: list[str]) -> tuple[int, ...]:
-    """The first version number that a program prints, as numbers; empty when there is none."""
+def version_of(command: list[str], after: str = "") -> tuple[int, ...]:
+    """The first version number that a program prints (after a text), as numbers; empty when there is none."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
     except OSError:
         return ()
-    found = re.search(r"\d+(?:\.\d+)*", done.stdout)
+    found = re.search(r"\d+(?:\.\d+)*", done.stdout.partition(after)[2] if after else done.stdout)
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
+def _postgres_version() -> tuple[int, ...]:
+    return version_of([str(postgres_program("postgres")), "--version"])
+
+
+def _mariadb_version() -> tuple[int, ...]:
+    return version_of([str(find_program("mariadbd")), "--version"], after="Ver ")
+
+
+# Servers that come with the machine's own packages, which are of the distribution's version.
+_MACHINE_SERVERS = {"mariadb": _mariadb_version, "postgres": _postgres_version}
+
+
 def _java(stack: Stack) -> str | None:
-    version = version_of(["java", "-version"])
-    return None if version and version[0] >= _MINIMUM_JAVA else f"found {_dotted(version)}, {_MINIMUM_JAVA} or newer is needed"
+    version = version_of(["java", "-version"], after="version ")
+    return (
+        None
+        if version and version[0] >= _MINIMUM_JAVA
+        else f"found {_dotted(version)}, {_MINIMUM_JAVA} or newer is needed"
+    )
 
 
 def _postgres(stack: Stack) -> str | None:
     try:
-        version = version_of([str(postgres_program("postgres")), "--version"])
+        version = _postgres_version()
     except StackError:
         return "not found"
-    return None if version and version[0] >= _MINIMUM_POSTGRES else f"found {_dotted(version)}, {_MINIMUM_POSTGRES} or newer is needed"
+    return (
+        None
+        if version and version[0] >= _MINIMUM_POSTGRES
+        else f"found {_dotted(version)}, {_MINIMUM_POSTGRES} or newer is needed"
+    )
 
 
 def _programs(*names: str) -> Callable[[Stack], str | None]:
@@ -90,11 +111,19 @@ def _python_headers(stack: Stack) -> str | None:
 
 
 def _venv(stack: Stack) -> str | None:
-    return None if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv") else "no module ensurepip"
+    return (
+        None
+        if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv")
+        else "no module ensurepip"
+    )
 
 
 def _keyring(stack: Stack) -> str | None:
-    return None if Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists() else "Debian's signing keys not found"
+    return (
+        None
+        if Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists()
+        else "Debian's signing keys not found"
+    )
 
 
 PREREQUISITES = (
@@ -115,7 +144,9 @@ PREREQUISITES = (
     Prerequisite("a C compiler", ("gcc", "libc6-dev"), _programs("gcc"), AIRFLOW),
     Prerequisite("pkg-config", ("pkg-config",), _programs("pkg-config"), AIRFLOW),
     Prerequisite("Python's headers", ("python3-dev",), _python_headers, AIRFLOW),
-    Prerequisite("libmysqlclient's headers", ("default-libmysqlclient-dev",), _guarded(_client_headers), AIRFLOW),
+    Prerequisite(
+        "libmysqlclient's headers", ("default-libmysqlclient-dev",), _guarded(_client_headers), AIRFLOW
+    ),
 )
 
 
@@ -137,7 +168,9 @@ def missing(stack: Stack, services: set[str]) -> list[tuple[Prerequisite, str]]:
 def explain(lacking: list[tuple[Prerequisite, str]]) -> str:
     """One line for each missing thing, and the one command that mends them all."""
     lines = [f"  {prerequisite.name}: {seen}" for prerequisite, seen in lacking]
-    return "\n".join(["the machine lacks", *lines, "On Debian or Ubuntu this mends it:", f"  {apt_command(lacking)}"])
+    return "\n".join(
+        ["the machine lacks", *lines, "On Debian or Ubuntu this mends it:", f"  {apt_command(lacking)}"]
+    )
 
 
 def apt_command(lacking: list[tuple[Prerequisite, str]]) -> str:
@@ -154,15 +187,18 @@ def ensure(stack: Stack, services: set[str], install: bool = True) -> None:
     """
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise StackError(
-            f"the native stack runs on Linux x86-64, this is {platform.system()} {platform.machine()}; use  docker compose up"
+            f"the native stack runs on Linux x86-64, this is {platform.system()} {platform.machine()}; "
+            "use  docker compose up"
         )
     if sys.version_info < _MINIMUM_PYTHON:
         raise StackError(
-            f"Python {_dotted(_MINIMUM_PYTHON)} or newer is needed, this is {_dotted(sys.version_info[:2])}. On Debian and Ubuntu: "
-            "apt-get install python3.11 python3.11-venv python3.11-dev, then  make PYTHON=python3.11 up"
+            f"Python {_dotted(_MINIMUM_PYTHON)} or newer is needed, this is {_dotted(sys.version_info[:2])}. "
+            "On Debian and Ubuntu: apt-get install python3.11 python3.11-venv python3.11-dev, "
+            "then  make PYTHON=python3.11 up"
         )
     lacking = missing(stack, services)
     if not lacking:
+        _mention_other_versions(stack, services)
         return
     may_install = install and find_program("apt-get") is not None and (is_root() or _sudo_without_password())
     if not may_install:
@@ -171,6 +207,23 @@ def ensure(stack: Stack, services: set[str], install: bool = True) -> None:
     _apt_install([package for prerequisite, _ in lacking for package in prerequisite.packages])
     if lacking := missing(stack, services):
         raise StackError(explain(lacking))
+    _mention_other_versions(stack, services)
+
+
+def _mention_other_versions(stack: Stack, services: set[str]) -> None:
+    """Say which of the machine's own servers are of another series than the stack was tried with. They may well do."""
+    for service, version in _MACHINE_SERVERS.items():
+        if service in services:
+            series, found = stack.versions[f"{service.upper()}_SERIES"], _dotted(version())
+            if not in_series(found, series):
+                print(
+                    f"{service}: this machine has {found}, the stack was tried with {series}", file=sys.stderr
+                )
+
+
+def in_series(version: str, series: str) -> bool:
+    """Whether a version is of a series: 10.11.19 of 10.11, but not of 10.1."""
+    return version == series or version.startswith(f"{series}.")
 
 
 def _sudo_without_password() -> bool:
@@ -189,8 +242,8 @@ def _apt_install(packages: list[str]) -> None:
 
 @contextlib.contextmanager
 def _no_service_starts(sudo: list[str]) -> Iterator[None]:
-    """Keep packages from starting servers of their own while they are installed, and PostgreSQL's from making its first cluster:
-    the stack has its own. What was there before is there again afterwards.
+    """Keep packages from starting servers of their own while they are installed, and PostgreSQL's from making its
+    first cluster: the stack has its own. What was there before is there again afterwards.
     """
     files = {
         Path("/usr/sbin/policy-rc.d"): ("#!/bin/sh\nexit 101\n", "755"),

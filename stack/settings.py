@@ -3,7 +3,7 @@
 One object answers for the launcher, for ``python -m stack env`` and for tests::
 
     stack = Stack.from_environment()
-    stack.ports["mysql"], stack.clickhouse_url, stack.connections()["mysql_verify"]
+    stack.ports["mysql"], stack.clickhouse_url, connections(stack)["mysql_verify"]
 """
 
 import getpass

@@ -49,8 +49,8 @@ def _socket(stack: Stack) -> Path:
 
 
 def configuration(stack: Stack) -> str:
-    """The text of ``supervisord.conf``. A program's command asks the launcher itself what to become, so that neither a password nor
-    a path that needs quoting is written here.
+    """The text of ``supervisord.conf``. A program's command asks the launcher itself what to become, so that neither
+    a password nor a path that needs quoting is written here.
     """
     lines = [
         "[supervisord]",
@@ -102,7 +102,7 @@ class Supervisor:
     def alive(self) -> bool:
         """Whether a supervisord of this stack answers."""
         try:
-            return self._call("getState")["statename"] == "RUNNING"
+            return bool(self._call("getState")["statename"] == "RUNNING")
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return False
 
@@ -119,7 +119,9 @@ class Supervisor:
         file = self.stack.rendered / "supervisord.conf"
         write_private(file, configuration(self.stack))
         python = downloads.tools(self.stack) / "bin" / "python"
-        run([python, "-m", "supervisor.supervisord", "-c", file], env=self._environment(), cwd=self.stack.root)
+        run(
+            [python, "-m", "supervisor.supervisord", "-c", file], env=self._environment(), cwd=self.stack.root
+        )
         deadline = time.monotonic() + 15
         while not self.alive():
             if time.monotonic() > deadline:
@@ -139,7 +141,7 @@ class Supervisor:
         }
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """What supervisord knows of each service (``statename``, ``pid``, ``start``, ``exitstatus`` ...); empty when it is not there."""
+        """What supervisord knows of each service (``statename``, ``pid``, ``start`` ...); empty when it is not there."""
         return {info["name"]: info for info in self._call("getAllProcessInfo")} if self.alive() else {}
 
     def running(self, name: str) -> bool:
@@ -163,7 +165,9 @@ class Supervisor:
         deadline = time.monotonic() + _STOP_SECONDS + 10
         while any(self.running(name) for name in going):
             if time.monotonic() > deadline:
-                raise StackError(f"still running {_STOP_SECONDS + 10} s after the signal to end: {', '.join(going)}")
+                raise StackError(
+                    f"still running {_STOP_SECONDS + 10} s after the signal to end: {', '.join(going)}"
+                )
             time.sleep(0.05)
 
     def signal(self, name: str, number: signal.Signals) -> None:

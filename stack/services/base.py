@@ -14,6 +14,10 @@ from stack.settings import HOST, Stack
 
 _PROBE_SECONDS = 2.0
 
+# Answers None when the service is well, else what was seen. The number is its process's start in seconds of the
+# Unix epoch, for checks that could mistake a predecessor's traces for it.
+HealthCheck = Callable[[Stack, float], str | None]
+
 
 def _nothing(stack: Stack) -> None:
     pass
@@ -27,17 +31,15 @@ def _no_environment(stack: Stack) -> dict[str, str]:
 class Service:
     """One supervised process and how to treat it.
 
-    ``command`` and ``environment`` start it (its pid is the service's). ``healthy(stack, since)`` returns None when the service
-    answers as it should, else what was seen; ``since`` is the process's start in seconds of the Unix epoch, for checks that could
-    mistake a predecessor's traces for it. ``install`` fetches what it needs into the cache, ``prepare`` makes its data folder
-    before the start, ``set_up`` fills it when it first answers; all three may be repeated. ``after`` names the services that must
-    be healthy and set up before ``prepare``.
+    ``command`` and ``environment`` start it (its pid is the service's). ``install`` fetches what it needs into the
+    cache, ``prepare`` makes its data folder before the start, ``set_up`` fills it once it answers; all three may be
+    repeated. ``after`` names the services that must be healthy and set up before ``prepare``.
     """
 
     name: str
     ports: tuple[str, ...]
     command: Callable[[Stack], list[str]]
-    healthy: Callable[[Stack, float], str | None]
+    healthy: HealthCheck
     environment: Callable[[Stack], dict[str, str]] = _no_environment
     install: Callable[[Stack], object] = _nothing
     prepare: Callable[[Stack], None] = _nothing

@@ -53,7 +53,10 @@ def _set_up(stack: Stack) -> None:
         request = urllib.request.Request(
             stack.clickhouse_url,
             data=statement.encode(),
-            headers={"X-ClickHouse-User": "chista", "X-ClickHouse-Key": stack.secrets["CHISTA_CLICKHOUSE_PASSWORD"]},
+            headers={
+                "X-ClickHouse-User": "chista",
+                "X-ClickHouse-Key": stack.secrets["CHISTA_CLICKHOUSE_PASSWORD"],
+            },
         )
         with urllib.request.urlopen(request, timeout=30):
             pass

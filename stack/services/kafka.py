@@ -8,6 +8,10 @@ from stack.services.base import Service, http_problem, kafka_problem, replace_pr
 from stack.settings import HOST, Stack
 from stack.shell import run
 
+# What the containers give them too.
+BROKER_HEAP = "512m"
+WORKER_HEAP = "1g"
+
 _CAPTURE_PASSWORDS = (
     "CHISTA_MYSQL_CAPTURE_PASSWORD",
     "CHISTA_MARIADB_CAPTURE_PASSWORD",
@@ -61,8 +65,13 @@ def _prepare_broker(stack: Stack) -> None:
         return
     identity = base64.urlsafe_b64encode(b"\x01" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
     run(
-        _java(stack, "256m", "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted")
-        + ["-t", identity, "-c", str(properties)]
+        [
+            *_java(stack, "256m", "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"),
+            "-t",
+            identity,
+            "-c",
+            str(properties),
+        ]
     )
 
 
@@ -77,7 +86,7 @@ KAFKA = Service(
     ports=("kafka", "kafka_controller"),
     install=downloads.kafka,
     prepare=_prepare_broker,
-    command=lambda stack: _java(stack, "512m", "kafka.Kafka", str(stack.rendered / "server.properties")),
+    command=lambda stack: _java(stack, BROKER_HEAP, "kafka.Kafka", str(stack.rendered / "server.properties")),
     healthy=lambda stack, since: kafka_problem(stack.ports["kafka"]),
 )
 
@@ -87,7 +96,10 @@ CONNECT = Service(
     install=lambda stack: (downloads.kafka(stack), downloads.debezium(stack)),
     prepare=_prepare_worker,
     command=lambda stack: _java(
-        stack, "1g", "org.apache.kafka.connect.cli.ConnectDistributed", str(stack.rendered / "connect.properties")
+        stack,
+        WORKER_HEAP,
+        "org.apache.kafka.connect.cli.ConnectDistributed",
+        str(stack.rendered / "connect.properties"),
     ),
     # The worker resolves ${env:CHISTA_...} of connector configurations; it is given these three names and no other secret.
     environment=lambda stack: {name: stack.secrets[name] for name in _CAPTURE_PASSWORDS},

@@ -18,7 +18,11 @@ def _unpacked(stack: Stack, program: str) -> list[str]:
     """A program of the unpacked packages, started through the loader and libraries that came with it."""
     root = downloads.mysql(stack)
     libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
-    loader = [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", f"{libraries}:{root}/usr/lib/mysql/private"]
+    loader = [
+        str(libraries / "ld-linux-x86-64.so.2"),
+        "--library-path",
+        f"{libraries}:{root}/usr/lib/mysql/private",
+    ]
     return [*loader, str(root / "usr" / program)]
 
 
@@ -58,8 +62,16 @@ def _prepare_mysql(stack: Stack) -> None:
     with staged_folder(stack.data / "mysql") as folder:
         user = ["--user=root"] if is_root() else []
         run(
-            [*_unpacked(stack, "sbin/mysqld"), f"--defaults-file={stack.config / 'mysql' / 'my.cnf'}", *_mysql_places(stack)]
-            + ["--initialize-insecure", "--skip-log-bin", f"--init-file={first}", f"--datadir={folder}", *user],
+            [
+                *_unpacked(stack, "sbin/mysqld"),
+                f"--defaults-file={stack.config / 'mysql' / 'my.cnf'}",
+                *_mysql_places(stack),
+                "--initialize-insecure",
+                "--skip-log-bin",
+                f"--init-file={first}",
+                f"--datadir={folder}",
+                *user,
+            ],
             env=_MYSQL_ENVIRONMENT,
         )
     first.unlink()
@@ -67,13 +79,20 @@ def _prepare_mysql(stack: Stack) -> None:
 
 def _mysql_command(stack: Stack) -> list[str]:
     defaults = f"--defaults-file={stack.config / 'mysql' / 'my.cnf'}"
-    return [*_unpacked(stack, "sbin/mysqld"), defaults, *_mysql_places(stack), *_server_places(stack, "mysql")]
+    return [
+        *_unpacked(stack, "sbin/mysqld"),
+        defaults,
+        *_mysql_places(stack),
+        *_server_places(stack, "mysql"),
+    ]
 
 
 def _mariadb_program(name: str) -> Path:
     program = find_program(name)
     if program is None:
-        raise StackError(f"{name} is missing. On Debian and Ubuntu: apt-get install mariadb-server-core mariadb-client-core")
+        raise StackError(
+            f"{name} is missing. On Debian and Ubuntu: apt-get install mariadb-server-core mariadb-client-core"
+        )
     return program
 
 
@@ -85,11 +104,25 @@ def _prepare_mariadb(stack: Stack) -> None:
     with staged_folder(stack.data / "mariadb") as folder:
         # Without --skip-test-db and with another authentication method an anonymous user shadows every other at localhost.
         run(
-            [_mariadb_program("mariadb-install-db"), "--no-defaults", f"--datadir={folder}", "--skip-test-db", "--skip-name-resolve"]
-            + ["--auth-root-authentication-method=normal", *user]
+            [
+                _mariadb_program("mariadb-install-db"),
+                "--no-defaults",
+                f"--datadir={folder}",
+                "--skip-test-db",
+                "--skip-name-resolve",
+                "--auth-root-authentication-method=normal",
+                *user,
+            ]
         )
         run(
-            [_mariadb_program("mariadbd"), "--no-defaults", f"--datadir={folder}", "--bootstrap", "--silent-startup", *user],
+            [
+                _mariadb_program("mariadbd"),
+                "--no-defaults",
+                f"--datadir={folder}",
+                "--bootstrap",
+                "--silent-startup",
+                *user,
+            ],
             stdin="FLUSH PRIVILEGES;\n" + _root_password_sql(stack, "mariadb"),
         )
 
@@ -118,7 +151,10 @@ class _Client:
     environment: dict[str, str]
 
     def run(self, stack: Stack, sql: str) -> str:
-        options = [f"--defaults-file={stack.rendered / f'{self.name}-client.cnf'}", "--default-character-set=utf8mb4"]
+        options = [
+            f"--defaults-file={stack.rendered / f'{self.name}-client.cnf'}",
+            "--default-character-set=utf8mb4",
+        ]
         return run([*self.program(stack), *options, "--batch"], stdin=sql, env=self.environment)
 
     def problem(self, stack: Stack, since: float) -> str | None:

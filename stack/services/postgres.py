@@ -27,8 +27,8 @@ def program(name: str) -> Path:
 
 
 def _as_server_user() -> list[str]:
-    """PostgreSQL refuses to be root. Started by root it runs as user postgres, which keeps the one right that it needs there: to
-    pass through folders of root's on the way to its data (a clone below /root).
+    """PostgreSQL refuses to be root. Started by root it runs as user postgres, which keeps the one right that it
+    needs there: to pass through folders of root's on the way to its data (a clone in root's home).
     """
     if not is_root():
         return []
@@ -58,8 +58,20 @@ def _prepare(stack: Stack) -> None:
     with staged_folder(stack.data / "postgres") as folder:
         _own(folder)
         run(
-            [*_as_server_user(), program("initdb"), "-D", folder, "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password}"]
-            + ["-E", "UTF8", "--locale=C.UTF-8"],
+            [
+                *_as_server_user(),
+                program("initdb"),
+                "-D",
+                folder,
+                "-U",
+                SUPERUSER,
+                "-A",
+                "scram-sha-256",
+                f"--pwfile={password}",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ],
             cwd=Path("/"),
         )
     (stack.data / "postgres").chmod(0o700)

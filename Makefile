@@ -1,0 +1,58 @@
+# The habits of this project.  make up | down | status | logs | clean   the services, natively (docker compose up: in containers)
+#                              make demo                              the whole path, shown on a terminal
+#                              make test | test-unit | test-integration | test-system | lint | bench
+#
+# CHISTA_BASE_PORT and CHISTA_DATA choose another stack beside the default one, CHISTA_SERVICES starts a part of it (data: without
+# Airflow), PYTHON names the interpreter.
+
+PYTHON ?= python3
+STACK := $(PYTHON) -m stack
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs clean demo test test-unit test-integration test-system lint bench venv lock
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+up:
+	@$(STACK) up
+
+down:
+	@$(STACK) down
+
+status:
+	@$(STACK) status
+
+logs:
+	@$(STACK) logs
+
+clean:
+	@$(STACK) clean
+
+demo: up
+	@$(STACK) demo
+
+# Lint, then every test, on a stack of its own; ends with pytest's closing line.
+test:
+	@$(STACK) test all
+
+test-unit:
+	@$(STACK) test unit
+
+test-integration:
+	@$(STACK) test integration
+
+test-system:
+	@$(STACK) test system
+
+lint:
+	@$(STACK) lint
+
+bench: up
+	@$(STACK) exec .venv/bin/python -m benchmarks
+
+venv:
+	@$(STACK) venv
+
+lock:
+	@$(STACK) lock

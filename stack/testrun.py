@@ -1,0 +1,119 @@
+"""``make test``: the checks and the tests, on a stack of their own that is there before and gone after, come what may."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stack import environment, launcher, prerequisites
+from stack.connections import client_environment
+from stack.errors import StackError
+from stack.ports import port_table
+from stack.services import select
+from stack.settings import Stack
+
+# Beside the demo's stack (20000), so that a test never meets the demo's data.
+_DEFAULT_TEST_PORT = "22000"
+
+_LINT = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("mypy", "--strict", "-p", "stack"),
+    ("lint-imports",),
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What one selection of tests runs and needs."""
+
+    paths: tuple[str, ...]
+    services: str
+    lint: bool = False
+
+
+SUITES = {
+    "all": Suite(("tests",), "all", lint=True),
+    "unit": Suite(("tests/unit",), ""),
+    "integration": Suite(("tests/integration",), "data"),
+    "system": Suite(("tests/system",), "all"),
+}
+
+
+def test_stack(stack: Stack) -> Stack:
+    """The stack that tests use: ``CHISTA_TEST_BASE_PORT`` and ``CHISTA_TEST_DATA``, else port 22000 and ``.stack/test``.
+
+    :raises ValueError: when the base port is none.
+    """
+    port = int(os.environ.get("CHISTA_TEST_BASE_PORT") or _DEFAULT_TEST_PORT)
+    port_table(port)
+    data = Path(os.environ.get("CHISTA_TEST_DATA") or stack.root / ".stack" / "test").absolute()
+    return replace(stack, base_port=port, data=data)
+
+
+def lint(stack: Stack) -> int:
+    """Run every linter and return how many of them complained."""
+    complaints = 0
+    for words in _LINT:
+        launcher.say("$ " + " ".join(words))
+        done = subprocess.run([stack.venv / "bin" / words[0], *words[1:]], cwd=stack.root, check=False)
+        complaints += done.returncode != 0
+    return complaints
+
+
+def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
+    """Run a suite and return its exit status: 0 when every linter and every test passed.
+
+    The last line printed is pytest's own.
+
+    :raises StackError: when the test stack cannot be started.
+    """
+    suite = SUITES[name]
+    tests = test_stack(stack)
+    services = select(suite.services)
+    prerequisites.ensure(tests, {service.name for service in services} | {"airflow-api"})
+    environment.ensure(tests)
+    complaints = lint(tests) if suite.lint else 0
+    variables = dict(os.environ)
+    try:
+        if services:
+            launcher.clean(tests)
+            launcher.up(tests, services)
+            variables |= client_environment(tests)
+        status, closing = _pytest(tests, suite, pytest_arguments, variables)
+    finally:
+        if services:
+            _keep_logs(tests)
+            launcher.clean(tests)
+    if complaints:
+        launcher.say(f"{complaints} of {len(_LINT)} linters complained, see above")
+    print(closing, flush=True)
+    return status or (1 if complaints else 0)
+
+
+def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[str, str]) -> tuple[int, str]:
+    """Run pytest, show what it prints as it prints it, and return its status and last line."""
+    paths = [path for path in suite.paths if (stack.root / path).is_dir()]
+    if not paths:
+        raise StackError(f"there is no {', '.join(suite.paths)}")
+    command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths, *arguments]
+    closing = ""
+    with subprocess.Popen(
+        command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            closing = line.rstrip() or closing
+    return process.returncode, closing
+
+
+def _keep_logs(stack: Stack) -> None:
+    """Leave the services' logs of this run where the next run replaces them: a failed test is read there."""
+    kept = stack.data.with_name(f"{stack.data.name}-logs")
+    launcher.remove(kept)
+    if stack.logs.is_dir():
+        stack.logs.rename(kept)
