@@ -88,14 +88,21 @@ def lock(stack: Stack) -> None:
     :raises StackError: when the pins contradict each other.
     """
     uv = downloads.tools(stack) / "bin" / "uv"
-    options = [
-        "--universal",
-        "--python-version",
-        "3.11",
-        "--extra",
-        "test",
-        "--no-header",
-        "--no-annotate",
-        "--upgrade",
-    ]
-    run([uv, "pip", "compile", "-q", *options, *files], env=_uv_environment(stack))
+    options = ["--universal", "--python-version", "3.11", "--extra", "test"]
+    files: list[str | Path] = [stack.root / "pyproject.toml", "--constraints", _pins_file(stack)]
+    run(
+        [
+            uv,
+            "pip",
+            "compile",
+            "-q",
+            "--upgrade",
+            "--no-header",
+            "--no-annotate",
+            *options,
+            *files,
+            "-o",
+            _lock(stack),
+        ],
+        env=_uv_environment(stack),
+    )
