@@ -127,7 +127,7 @@ class KafkaConnectClient(Operations):
                     continue
                 try:
                     response = self._http.request(**self._arguments(step))
-                except (httpx.TransportError, httpx.InvalidURL) as error:
+                except httpx.TransportError as error:
                     step = steps.throw(error)
                 else:
                     step = steps.send(response)
@@ -185,7 +185,7 @@ class AsyncKafkaConnectClient(Operations):
                     continue
                 try:
                     response = await self._http.request(**self._arguments(step))
-                except (httpx.TransportError, httpx.InvalidURL) as error:
+                except httpx.TransportError as error:
                     step = steps.throw(error)
                 else:
                     step = steps.send(response)

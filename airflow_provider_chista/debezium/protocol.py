@@ -8,7 +8,8 @@ carry that out. So both decide alike what is worth another try:
 * 404 without Connect's own message: the worker answers so for the first seconds after its port opened. Again for
   ``startup`` seconds, then :class:`FatalError`, since then something else listens there;
 * 404 with Connect's message: :class:`NotFoundError`;
-* 400, 401, 403, every other 4xx, a certificate that does not verify: :class:`FatalError` at once.
+* 400 (also where Connect wraps it into 500), 401, 403, every other 4xx, a certificate that does not verify:
+  :class:`FatalError` at once.
 
 The worker's own message is part of every exception. Literal passwords of a configuration that was sent are cut out.
 """
@@ -129,6 +130,7 @@ class Operations:
     :param password: its password.
     :param verify: whether the certificate is verified, or the TLS context to verify it with.
     :param policy: timeouts and patience.
+    :raises FatalError: the address is not that of an HTTP server.
     """
 
     def __init__(
@@ -140,7 +142,7 @@ class Operations:
         verify: bool | ssl.SSLContext = True,
         policy: Policy | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _checked(url)
         self.policy = policy or Policy()
         self._options: dict[str, Any] = {
             "base_url": self.url,
@@ -170,7 +172,7 @@ class Operations:
                 reason, limit = self._judge(request, response)
             except httpx.TransportError as error:
                 reason, limit = self._judge_transport(error), self.policy.patience
-            except (httpx.InvalidURL, ValueError) as error:
+            except ValueError as error:
                 raise FatalError(f"{self.url} does not answer as Kafka Connect does: {error}") from error
             elapsed = time.monotonic() - begun
             if elapsed + pause > limit:
@@ -187,7 +189,8 @@ class Operations:
         for secret in secrets_of(request.body or {}):
             message = message.replace(secret, "***")
         reason = f"the worker answered {status}: {message or response.reason_phrase}"
-        if status in (409, 429) or status >= 500:
+        # Connect wraps a bad request into 500 where the connector's class is missing.
+        if status in (409, 429) or (status >= 500 and "BadRequestException" not in message):
             return reason, self.policy.patience
         if status == 404 and message in ("", "HTTP 404 Not Found"):
             return reason, min(self.policy.startup, self.policy.patience)
@@ -200,10 +203,10 @@ class Operations:
 
     def _judge_transport(self, error: httpx.TransportError) -> str:
         text = str(error) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in text or isinstance(error, httpx.UnsupportedProtocol):
+        if "CERTIFICATE_VERIFY_FAILED" in text:
             raise FatalError(
                 f"Kafka Connect at {self.url} cannot be reached safely: {text}; "
-                "check the URL's scheme, or give the CA file in the connection"
+                "give the CA file in the connection"
             ) from error
         return f"no answer ({text})"
 
@@ -286,6 +289,18 @@ class Operations:
         return True
 
 
+def _checked(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise FatalError(f"{url!r} is not the address of a Kafka Connect worker: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise FatalError(
+            f"{url!r} is not the address of a Kafka Connect worker; write http://host:port or https://host:port"
+        )
+    return url.rstrip("/")
+
+
 def _path(name: str, *parts: str) -> str:
     return "/".join(("/connectors", quote(name, safe=""), *parts))
 
@@ -296,4 +311,7 @@ def _message(response: httpx.Response) -> str:
         body = response.json()
     except ValueError:
         return ""
-    return str(body.get("message") or "") if isinstance(body, dict) and "error_code" in body else ""
+    if not isinstance(body, dict) or "error_code" not in body:
+        return ""
+    # The list of all plugins with their file names helps nobody; `plugins` gives it readably.
+    return str(body.get("message") or "").split(", available connectors are: ")[0]

@@ -90,7 +90,7 @@ class ChistaKafkaHook(KafkaBaseHook):
     """
 
     def __init__(self, kafka_config_id: str = KafkaBaseHook.default_conn_name, **kwargs: Any) -> None:
-        super().__init__(kafka_config_id=kafka_config_id, **kwargs)
+        super().__init__(kafka_config_id=kafka_config_id, **kwargs)  # type: ignore[no-untyped-call]
         self.errors = ErrorLog()
 
     def consumer(self, overrides: Mapping[str, object] | None = None) -> Consumer:
@@ -103,7 +103,10 @@ class ChistaKafkaHook(KafkaBaseHook):
             raise FatalError(
                 f"Kafka property {key} is fixed to {REQUIRED[key]!r}; a drain is not exact otherwise"
             )
-        return self._made(Consumer, {**TUNED, **self._config(), **(overrides or {}), **REQUIRED})
+        consumer: Consumer = self._made(
+            Consumer, {**TUNED, **self._config(), **(overrides or {}), **REQUIRED}
+        )
+        return consumer
 
     def admin(self) -> AdminClient:
         """A new admin client; it needs no closing.
@@ -116,7 +119,8 @@ class ChistaKafkaHook(KafkaBaseHook):
             for key, value in config.items()
             if key.startswith(ADMIN_ONLY_PREFIXES) or key in CALLBACKS
         }
-        return self._made(AdminClient, kept)
+        admin: AdminClient = self._made(AdminClient, kept)
+        return admin
 
     def bootstrap_servers(self) -> str:
         """The brokers' addresses as the connection has them, for the connector's schema history."""

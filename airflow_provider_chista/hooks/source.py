@@ -77,7 +77,7 @@ class SourceHook(BaseHook):
                 "sources are read with mysqlclient, remove 'client' from its extra fields"
             )
         try:
-            hook = connection.get_hook()
+            hook = connection.get_hook()  # type: ignore[no-untyped-call]
         except ImportError as error:
             raise AirflowOptionalProviderFeatureException(
                 f"the provider package of connection type {connection.conn_type} cannot be imported: {error}"

@@ -1,0 +1,118 @@
+"""Opens what a stage needs, from Airflow connection ids: one place for operators, sensors and triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from airflow.sdk.configuration import conf
+
+from airflow_provider_chista.archive.barrier import Capture
+from airflow_provider_chista.archive.ledger import Author, Ledger
+from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.topic import Kafka
+from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
+from airflow_provider_chista.clickhouse.types import TypeMap, probe
+from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
+from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
+from airflow_provider_chista.hooks.kafka_connect import KafkaConnectHook
+from airflow_provider_chista.hooks.source import SourceHook
+from airflow_provider_chista.model import Table, TableId, Window
+from airflow_provider_chista.sources.base import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Airflow connection ids of one archive; names only, so it can be stored in a trigger.
+
+    :param source: the source as the verify user; :param purge: as the purge user.
+    """
+
+    source: str
+    purge: str | None = None
+    kafka: str = "kafka_default"
+    kafka_connect: str = "kafka_connect_default"
+    clickhouse: str = "clickhouse_default"
+
+    @contextmanager
+    def opened(self) -> Iterator[Services]:
+        """The services, opened when first used and closed at the end of the block."""
+        with ExitStack() as stack:
+            yield Services(self, stack)
+
+
+@dataclass(slots=True)
+class Services:
+    """Open clients of one task. Nothing is opened before it is asked for, and nothing outlives the task."""
+
+    ids: Connections
+    _stack: ExitStack
+    _control: Control | None = field(default=None, init=False)
+    _types: TypeMap | None = field(default=None, init=False)
+    _sources: dict[str, Source] = field(default_factory=dict, init=False)
+    _connect: KafkaConnectClient | None = field(default=None, init=False)
+    _kafka: Kafka | None = field(default=None, init=False)
+
+    @property
+    def control(self) -> Control:
+        """The state tables; created when they are missing."""
+        if self._control is None:
+            client = ChistaClickHouseHook(self.ids.clickhouse).get_client()
+            self._stack.callback(client.close)
+            self._control = Control(client, conf.get("chista", "state_database", fallback=DEFAULT_DATABASE))
+            self._control.ensure()
+        return self._control
+
+    @property
+    def types(self) -> TypeMap:
+        """Which types this ClickHouse can hold."""
+        if self._types is None:
+            self._types = probe(self.control.client)
+        return self._types
+
+    @property
+    def source(self) -> Source:
+        """The source as the verify user."""
+        return self._opened_source(self.ids.source)
+
+    @property
+    def purge_source(self) -> Source:
+        """The source as the purge user; the verify user when none was given."""
+        return self._opened_source(self.ids.purge or self.ids.source)
+
+    @property
+    def connect(self) -> KafkaConnectClient:
+        """Kafka Connect's REST interface."""
+        if self._connect is None:
+            self._connect = KafkaConnectHook(self.ids.kafka_connect).get_client()
+            self._stack.callback(self._connect.close)
+        return self._connect
+
+    @property
+    def kafka(self) -> Kafka:
+        """The Kafka cluster."""
+        if self._kafka is None:
+            hook = ChistaKafkaHook(self.ids.kafka)
+            self._kafka = Kafka(consumer=hook.consumer, admin=hook.admin)
+        return self._kafka
+
+    def capture(self, connector: str, prefix: str) -> Capture:
+        """A connector with the systems around it."""
+        return Capture(self.source, self.connect, self.kafka, connector, prefix)
+
+    def manifests(self, table: Table, target: TableId) -> Manifests:
+        """Manifests of an archive table."""
+        return Manifests(self.control, self.types, table, target)
+
+    def ledger(self, table: TableId, target: TableId, window: Window | None, author: Author) -> Ledger:
+        """The ledger of an archive table's window."""
+        return Ledger(self.control, f"{self.source.flavour}:{table}", target, window, author)
+
+    def _opened_source(self, conn_id: str) -> Source:
+        if conn_id not in self._sources:
+            source = SourceHook(conn_id).open()
+            self._stack.callback(source.close)
+            self._sources[conn_id] = source
+        return self._sources[conn_id]

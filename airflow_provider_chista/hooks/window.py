@@ -1,0 +1,21 @@
+"""The window of a run, from its Airflow context."""
+
+from __future__ import annotations
+
+from airflow.sdk import Context
+
+from airflow_provider_chista.archive import window as windows
+from airflow_provider_chista.model import Window
+
+
+def run_window(
+    context: Context, column: str | None, start: windows.Bound, end: windows.Bound
+) -> Window | None:
+    """The rows that this run owns; see :func:`airflow_provider_chista.archive.window.resolve`."""
+    first, last = context.get("data_interval_start"), context.get("data_interval_end")
+    dates = windows.RunDates(
+        params=context.get("params") or {},
+        interval=(first, last) if first and last else None,
+        logical_date=context.get("logical_date"),
+    )
+    return windows.resolve(column, start, end, dates)
