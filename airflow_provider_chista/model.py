@@ -54,7 +54,9 @@ class TableId:
         """Split ``schema.table`` at its first dot; raise :class:`FatalError` when there is no such pair."""
         schema, dot, name = text.partition(".")
         if not (schema and dot and name):
-            raise FatalError(f"{text!r} does not name a table; write it as schema.table (MySQL and MariaDB: database.table)")
+            raise FatalError(
+                f"{text!r} does not name a table; write it as schema.table (MySQL and MariaDB: database.table)"
+            )
         return cls(schema, name)
 
     def __str__(self) -> str:
@@ -85,7 +87,9 @@ class Column:
         if self.kind is None:
             raise FatalError(f"column {self.name} ({self.declared}) cannot be archived: {self.refusal}")
         return self.kind
+
     collation: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -154,7 +158,9 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise FatalError(f"window bounds need a time zone, got {self.start} and {self.end}; give them in UTC")
+            raise FatalError(
+                f"window bounds need a time zone, got {self.start} and {self.end}; give them in UTC"
+            )
         if self.start >= self.end:
             raise FatalError(
                 f"window [{self.start.isoformat()}, {self.end.isoformat()}) is empty or reversed; "

@@ -135,7 +135,7 @@ class Seal:
                 elif row_hash != row["row_hash"]:
                     raise FatalError(
                         f"batch {batch_id} is not sealed: row {key} was purged, but the archive {self.manifests.target} does "
-                        "not show it as proven. Its last content is in the older versions of the table (read it without FINAL)"
+                        "not show it as proven. Its last content is in the table's older versions (read it without FINAL)"
                     )
                 elif key in present:
                     raise FatalError(

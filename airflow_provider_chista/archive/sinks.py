@@ -156,7 +156,7 @@ class TableSink:
         }
 
     def _block(self, changes: list[Change], versions: list[int]) -> pa.Table:
-        arrays: dict[str, pa.Array] = {}
+        arrays: dict[str, pa.Array[Any]] = {}
         for column, values in zip(
             self.table.columns, zip(*(change.row for change in changes), strict=True), strict=True
         ):

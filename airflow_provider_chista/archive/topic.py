@@ -103,9 +103,7 @@ class Kafka:
         admin = self.admin()
         with kafka_errors(f"describing {', '.join(topics)}"):
             cluster = admin.describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id
-            futures = admin.describe_topics(
-                TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS
-            )
+            futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
             described = {}
             for topic, future in futures.items():
                 try:

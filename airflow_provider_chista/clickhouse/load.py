@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
@@ -105,7 +106,7 @@ def key_file(
     types: TypeMap,
     table: Table,
     keys: Sequence[tuple[int | str, ...]],
-    more: Mapping[str, pa.Array] | None = None,
+    more: Mapping[str, pa.Array[Any]] | None = None,
 ) -> ExternalData:
     """Keys (dates as ISO text) as a temporary table ``name`` of one query, with typed columns ``k0``, ``k1``, …
 

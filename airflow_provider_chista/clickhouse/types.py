@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
@@ -65,7 +66,7 @@ class TypeMap:
             return self.date
         return _TEXT if kind is Kind.TEXT else _INTEGERS[kind]
 
-    def arrow(self, kind: Kind, values: Sequence[int | str | None]) -> pa.Array:
+    def arrow(self, kind: Kind, values: Sequence[int | str | None]) -> pa.Array[Any]:
         """Decoded values of a column (dates as days since 1970-01-01) as the Arrow array that an insert sends."""
         if kind is not Kind.DATE:
             return pa.array(values, self.stored(kind).arrow)

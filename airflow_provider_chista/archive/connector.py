@@ -1,0 +1,57 @@
+"""Register a connector: validated first, then stored; the same configuration again changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_chista.debezium.config import ConnectorSpec, redact
+from airflow_provider_chista.debezium.connect import KafkaConnectClient, NotFoundError
+from airflow_provider_chista.errors import FatalError
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What :func:`register` did.
+
+    :param action: ``created``, ``updated``, ``unchanged`` or ``restarted`` (unchanged, but a task had failed).
+    :param config: the stored configuration, secrets hidden.
+    """
+
+    action: str
+    config: dict[str, str]
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"action": self.action, "tables": self.config["table.include.list"]}
+
+
+def register(connect: KafkaConnectClient, spec: ConnectorSpec) -> Registration:
+    """Validate the configuration, store it, restart what had failed.
+
+    :raises RefusedError: an override would break a promise; nothing was stored.
+    :raises FatalError: the worker found the configuration wrong; its messages are passed on by property.
+    :raises TransientError: the worker did not answer.
+    """
+    config = spec.config()
+    problems = connect.validate(spec.connector_class, config)
+    if problems:
+        listed = "; ".join(f"{key}: {message}" for key, message in problems)
+        raise FatalError(
+            f"Kafka Connect refused the configuration of {spec.name}, nothing was stored: {listed}. Check address, user "
+            "and password of the capture connection, and the grants (docs/grants.md)"
+        )
+    existing = connect.config(spec.name)
+    changed = connect.put_config(spec.name, config)
+    action = "created" if existing is None else "updated" if changed else "unchanged"
+    if action == "unchanged" and _failed(connect, spec.name):
+        connect.restart(spec.name)
+        action = "restarted"
+    return Registration(action, redact(config))
+
+
+def _failed(connect: KafkaConnectClient, name: str) -> bool:
+    try:
+        return connect.status(name).failed
+    except NotFoundError:
+        return False

@@ -1,0 +1,228 @@
+"""The Dag factory: one call gives the whole archive of a source, from preflight to seal.
+
+.. code-block:: text
+
+    preflight ─ register ─ running ─ create tables ─ snapshot ─ captured ─┬─ table A
+                                                                         ├─ table B
+                                                                         └─ …
+    table: drain ─ drained ─ verify ─ approve ─ purge ─ purge captured ─ drain deletes ─ seal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, TaskGroup
+
+from airflow_provider_chista.operators.approve import ApprovePurgeOperator
+from airflow_provider_chista.operators.connector import RegisterConnectorOperator
+from airflow_provider_chista.operators.drain import DrainTopicOperator
+from airflow_provider_chista.operators.preflight import PreflightOperator
+from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
+from airflow_provider_chista.operators.table import CreateArchiveTableOperator
+from airflow_provider_chista.operators.verify import VerifyArchiveOperator
+from airflow_provider_chista.sensors.capture import SourceCapturedSensor
+from airflow_provider_chista.sensors.connector import ConnectorRunningSensor
+from airflow_provider_chista.sensors.snapshot import SnapshotCompletedSensor
+from airflow_provider_chista.sensors.topic import TopicDrainedSensor
+from airflow_provider_chista.timetables.retention import RetentionTimetable
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveTable:
+    """One table of an archive.
+
+    :param source: source table, ``schema.table`` (MySQL and MariaDB: ``database.table``).
+    :param target: archive table in ClickHouse, ``database.table``.
+    :param time_column: a date, or a text that holds ISO-8601 dates; None archives the table whole in every run.
+    :param purge: whether its rows may be deleted at the source; False ends with the proof.
+    :param listed: foreign keys and triggers that are known and accepted, as the refusal spells them.
+    """
+
+    source: str
+    target: str
+    time_column: str | None = None
+    purge: bool = True
+    listed: Sequence[str] = ()
+
+    @property
+    def group(self) -> str:
+        """Id of the table's task group."""
+        return "".join(c if c.isalnum() or c in "-_" else "_" for c in self.source)
+
+
+WINDOW_PARAMS: dict[str, Param] = {
+    "window_start": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Window start",
+        description="First day of the rows (UTC). Empty: the run's data interval.",
+    ),
+    "window_end": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Window end",
+        description="End of the rows, exclusive (UTC). Empty: the run's data interval.",
+    ),
+    "dry_run": Param(
+        False, type="boolean", title="Dry run", description="Archive and verify; log what would be deleted."
+    ),
+    "purge": Param(
+        True,
+        type="boolean",
+        title="Purge",
+        description="Ask for approval, then delete the proven rows at the source.",
+    ),
+}
+"""The trigger form of an archive Dag."""
+
+
+def archive_dag(
+    dag_id: str,
+    *,
+    tables: Sequence[ArchiveTable],
+    connector: str,
+    topic_prefix: str,
+    source_conn_id: str,
+    purge_conn_id: str,
+    capture_conn_id: str,
+    capture_password: str | None = None,
+    slot: str | None = None,
+    publication: str | None = None,
+    retention: timedelta = timedelta(days=365),
+    cron: str | None = "@daily",
+    start_date: datetime = datetime(2024, 1, 1, tzinfo=UTC),
+    kafka_conn_id: str = "kafka_default",
+    kafka_connect_conn_id: str = "kafka_connect_default",
+    clickhouse_conn_id: str = "clickhouse_default",
+    approval_timeout: timedelta = timedelta(days=2),
+    default_args: Mapping[str, Any] | None = None,
+    **dag_kwargs: Any,
+) -> DAG:
+    """A Dag that archives tables of one source, and deletes what is proven and approved.
+
+    A run owns the rows of one window: the form's dates, or the data interval of :class:`RetentionTimetable`, which gives each
+    day's rows to one run once they are ``retention`` old. Schedule, manual run and backfill mean the same thing by
+    their dates: the dates of the rows.
+
+    :param dag_id: the Dag's id.
+    :param tables: what to archive.
+    :param connector: the connector's name; :param topic_prefix: first part of its topics' names.
+    :param source_conn_id: the source as the verify user; :param purge_conn_id: as the purge user.
+    :param capture_conn_id: the source as the capture user, as the Connect worker reaches it.
+    :param capture_password: config provider reference of the capture user's password, such as ``${env:NAME}``.
+    :param slot: replication slot; :param publication: publication; PostgreSQL only.
+    :param retention: age from which rows are archived by schedule, and below which none is purged.
+    :param cron: ticks that bound the windows; None for a Dag without schedule.
+    :param approval_timeout: how long to wait for an approval; then the answer is Reject.
+    :param default_args: over the defaults of 5 retries, 15 seconds apart.
+    :param dag_kwargs: further arguments of the Dag.
+    """
+    systems: dict[str, Any] = {
+        "kafka_conn_id": kafka_conn_id,
+        "kafka_connect_conn_id": kafka_connect_conn_id,
+        "clickhouse_conn_id": clickhouse_conn_id,
+    }
+    shared: dict[str, Any] = {"source_conn_id": source_conn_id, **systems}
+    stream: dict[str, Any] = {"connector": connector, "topic_prefix": topic_prefix}
+    names = [table.source for table in tables]
+    targets = {table.source: table.target for table in tables}
+    with DAG(
+        dag_id,
+        schedule=RetentionTimetable(cron, retention) if cron else None,
+        start_date=start_date,
+        catchup=dag_kwargs.pop("catchup", False),
+        params={**WINDOW_PARAMS, **dag_kwargs.pop("params", {})},
+        default_args={"retries": 5, "retry_delay": timedelta(seconds=15), **(default_args or {})},
+        max_active_runs=dag_kwargs.pop("max_active_runs", 4),
+        tags=dag_kwargs.pop("tags", ["chista", "archive"]),
+        **dag_kwargs,
+    ) as dag:
+        preflight = PreflightOperator(
+            task_id="preflight",
+            tables=targets,
+            time_columns={table.source: table.time_column for table in tables if table.time_column},
+            listed=[name for table in tables for name in table.listed],
+            slot=slot,
+            publication=publication,
+            purge_conn_id=purge_conn_id,
+            **shared,
+        )
+        register = RegisterConnectorOperator(
+            task_id="register_connector",
+            tables=names,
+            capture_conn_id=capture_conn_id,
+            password=capture_password,
+            slot=slot,
+            publication=publication or "chista",
+            **stream,
+            **shared,
+        )
+        running = ConnectorRunningSensor(task_id="connector_running", connector=connector, **shared)
+        create = CreateArchiveTableOperator(task_id="create_tables", tables=targets, **shared)
+        snapshot = SnapshotCompletedSensor(task_id="snapshot_completed", tables=names, **stream, **shared)
+        captured = SourceCapturedSensor(task_id="source_captured", tables=names, **stream, **shared)
+        preflight >> register >> running >> create >> snapshot >> captured
+        for table in tables:
+            with TaskGroup(table.group):
+                drained, verify = _archive(table, captured, stream, shared)
+                captured >> drained
+                if table.purge:
+                    _purge(table, verify, stream, shared, purge_conn_id, retention, approval_timeout)
+    return dag
+
+
+def _archive(
+    table: ArchiveTable, captured: SourceCapturedSensor, stream: Mapping[str, Any], shared: Mapping[str, Any]
+) -> tuple[DrainTopicOperator, VerifyArchiveOperator]:
+    """Drain to the barrier, wait for it, verify."""
+    pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
+    ends: dict[str, Any] = {"topic_prefix": stream["topic_prefix"], "barrier": captured.output}
+    drain = DrainTopicOperator(task_id="drain", **ends, **pair)
+    drained = TopicDrainedSensor(task_id="drained", **ends, **pair)
+    verify = VerifyArchiveOperator(task_id="verify", time_column=table.time_column, **stream, **pair)
+    drain >> drained >> verify
+    return drain, verify
+
+
+def _purge(
+    table: ArchiveTable,
+    verify: VerifyArchiveOperator,
+    stream: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    purge_conn_id: str,
+    retention: timedelta,
+    approval_timeout: timedelta,
+) -> None:
+    """Ask, delete, wait for the deletes to come back, seal."""
+    window: dict[str, Any] = {"table": table.source, "target": table.target, "time_column": table.time_column}
+    prefix = stream["topic_prefix"]
+    approve = ApprovePurgeOperator(
+        task_id="approve",
+        verify_id=f"{{{{ ti.xcom_pull(task_ids='{verify.task_id}')['verify_id'] }}}}",
+        source_conn_id=shared["source_conn_id"],
+        clickhouse_conn_id=shared["clickhouse_conn_id"],
+        response_timeout=approval_timeout,
+        **window,
+    )
+    purge = PurgeSourceOperator(
+        task_id="purge",
+        purge_conn_id=purge_conn_id,
+        retention=retention,
+        listed=list(table.listed),
+        **window,
+        **shared,
+    )
+    captured = SourceCapturedSensor(task_id="purge_captured", tables=[table.source], **stream, **shared)
+    ends: dict[str, Any] = {"topic_prefix": prefix, "barrier": captured.output}
+    pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
+    drain = DrainTopicOperator(task_id="drain_deletes", **ends, **pair)
+    seal = SealArchiveOperator(
+        task_id="seal", topic_prefix=prefix, purge_conn_id=purge_conn_id, **window, **shared
+    )
+    verify >> approve >> purge >> captured >> drain >> seal

@@ -1,0 +1,136 @@
+"""Operator: move change events from a topic into an archive table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_provider_chista.archive.barrier import Barrier
+from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.drain import DrainLimits, DrainReport
+from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.errors import TransientError
+from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.operators.base import TableOperator
+
+_LOG_SECONDS = 5.0
+_DEFAULTS = DrainLimits()
+
+
+class DrainTopicOperator(TableOperator):
+    """Drains a table's topic into its archive table, in bounded micro-batches, from the recorded positions.
+
+    Ends at the barrier's offsets, or at the topic's end offsets of its start, or at a limit. Positions are recorded in
+    ClickHouse after the rows were acknowledged, so that a killed or repeated run leaves the same rows. With the delete policy
+    ``archive`` the purge log is drained too, and deletes before the barrier are decided. Returns a summary: records by
+    operation, bytes, seconds, why it ended, what is left. Other parameters: :class:`TableOperator`.
+
+    :param topic_prefix: the connector's ``topic.prefix``.
+    :param barrier: end offsets of :class:`SourceCapturedSensor`; None: the end offsets of now.
+    :param delete_policy: ``archive``, ``mirror`` or ``ignore``.
+    :param max_rows: records at most; :param max_bytes: bytes at most; :param max_seconds: seconds at most.
+    :param batch_rows: records of a micro-batch.
+    :param max_dead_letters: undecodable records before the run stops.
+    :param follow_seconds: keep draining what arrives for that long, for live copies; 0 drains once.
+    :param accept_gap: go on behind records that retention removed, or with a topic that was created again.
+    """
+
+    template_fields: Sequence[str] = (
+        *TableOperator.template_fields,
+        "topic_prefix",
+        "barrier",
+        "delete_policy",
+        "follow_seconds",
+    )
+
+    def __init__(
+        self,
+        *,
+        topic_prefix: str,
+        barrier: dict[str, dict[str, int]] | None = None,
+        delete_policy: str = DeletePolicy.ARCHIVE,
+        max_rows: int = _DEFAULTS.rows,
+        max_bytes: int = _DEFAULTS.bytes,
+        max_seconds: float = _DEFAULTS.seconds,
+        batch_rows: int = _DEFAULTS.batch_rows,
+        max_dead_letters: int = _DEFAULTS.dead_letters,
+        follow_seconds: float | str = 0.0,
+        accept_gap: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.topic_prefix = topic_prefix
+        self.barrier = barrier
+        self.delete_policy = delete_policy
+        self.max_rows = max_rows
+        self.max_bytes = max_bytes
+        self.max_seconds = max_seconds
+        self.batch_rows = batch_rows
+        self.max_dead_letters = max_dead_letters
+        self.follow_seconds = follow_seconds
+        self.accept_gap = accept_gap
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Drain."""
+        name, target = self.ids
+        limits = DrainLimits(
+            rows=self.max_rows,
+            bytes=self.max_bytes,
+            seconds=self.max_seconds,
+            batch_rows=self.batch_rows,
+            dead_letters=self.max_dead_letters,
+        )
+        with airflow_errors(), self.connections.opened() as services:
+            drain = TableDrain(
+                services.kafka,
+                services.control.client,
+                services.control,
+                services.types,
+                services.source.catalogue(name),
+                target,
+                self.topic_prefix,
+                DeletePolicy(self.delete_policy),
+                limits,
+                self.accept_gap,
+                task=f"{context['ti'].dag_id}.{context['ti'].task_id} {context['ti'].run_id}",
+                stopped=self._stop.is_set,
+                progress=_Progress(self.log.info),
+            )
+            barrier = Barrier.from_json(self.barrier) if self.barrier is not None else None
+            follow = float(self.follow_seconds)
+            summary = self._follow(drain, follow) if follow else drain.run(barrier)
+            if self._stop.is_set():
+                raise TransientError(f"the drain of {drain.topic} was stopped; what was drained is recorded")
+        self.log.info("drained %s into %s: %s", drain.topic, target, summary)
+        return summary
+
+    def _follow(self, drain: TableDrain, seconds: float) -> dict[str, Any]:
+        """Drain again and again; every drain is a whole, bounded one."""
+        deadline = time.monotonic() + seconds
+        records, drains = 0, 0
+        while True:
+            left = deadline - time.monotonic()
+            drain.limits = replace(drain.limits, seconds=max(0.5, min(self.max_seconds, left)))
+            summary = drain.run()
+            records, drains = records + summary["records"], drains + 1
+            if left <= 0 or self._stop.wait(1.0):
+                return summary | {"records": records, "drains": drains}
+
+
+class _Progress:
+    """Logs a drain's progress, at most every five seconds."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._started = self._logged = time.monotonic()
+
+    def __call__(self, report: DrainReport) -> None:
+        now = time.monotonic()
+        if now - self._logged >= _LOG_SECONDS:
+            rate = report.records / (now - self._started)
+            self._log("%s: %d records so far, %.0f records/s", report.topic, report.records, rate)
+            self._logged = now

@@ -1,0 +1,70 @@
+"""Operator: check everything before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_provider_chista.archive.preflight import ArchivePlan, preflight
+from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.hooks.source import SourceHook
+from airflow_provider_chista.model import TableId
+from airflow_provider_chista.operators.base import ArchiveOperator
+
+
+class PreflightOperator(ArchiveOperator):
+    """Checks source settings, grants, keys and types, Kafka, Kafka Connect and ClickHouse; changes nothing at the source.
+
+    Logs one report with every finding and its remedy. Fails on findings that prevent archiving; findings that only
+    prevent a purge are warnings here, and the purge refuses by them. Returns counts by severity and the subjects that
+    must not be purged. Other parameters: :class:`ArchiveOperator`.
+
+    :param tables: source table to archive table.
+    :param time_columns: source table to its time column.
+    :param listed: foreign keys and triggers that are known and accepted, as the findings spell them.
+    :param slot: the connector's replication slot; PostgreSQL only.
+    :param publication: the connector's publication; PostgreSQL only.
+    """
+
+    template_fields: Sequence[str] = ("tables", "time_columns", "listed", "source_conn_id", "purge_conn_id")
+
+    def __init__(
+        self,
+        *,
+        tables: dict[str, str],
+        time_columns: dict[str, str] | None = None,
+        listed: Sequence[str] = (),
+        slot: str | None = None,
+        publication: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.tables = tables
+        self.time_columns = time_columns
+        self.listed = listed
+        self.slot = slot
+        self.publication = publication
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Make all checks."""
+        plan = ArchivePlan(
+            targets={TableId.parse(table): TableId.parse(target) for table, target in self.tables.items()},
+            time_columns={TableId.parse(t): column for t, column in (self.time_columns or {}).items()},
+            listed=tuple(self.listed),
+            slot=self.slot,
+            publication=self.publication,
+        )
+        with airflow_errors(), self.connections.opened() as services:
+            report = preflight(
+                plan,
+                verify=SourceHook(self.source_conn_id).open,
+                purge=SourceHook(self.purge_conn_id).open if self.purge_conn_id else None,
+                kafka=services.kafka,
+                connect=services.connect,
+                control=lambda: services.control,
+            )
+            self.log.info("%s", report)
+            report.require_no_error()
+        return report.summary()

@@ -1,0 +1,130 @@
+"""Operators: delete proven rows at the source, and seal the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.seal import Seal
+from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.debezium.config import topic_name
+from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.model import TableId, describe
+from airflow_provider_chista.operators.base import WindowOperator, author
+
+
+class PurgeSourceOperator(WindowOperator):
+    """Deletes the proven rows of the window at the source, each in a transaction that proves it once more.
+
+    Needs a proof of exactly this window and its approval in the ledger, and refuses, with all reasons at once, when a
+    promise could not be kept: a window younger than ``retention``, a ``mirror`` table, open dead letters, foreign keys
+    with CASCADE or SET NULL and DELETE triggers that are not ``listed``, an archive table with a TTL, changed columns.
+    Rows that were changed since the proof, are gone, or are no longer in the archive are skipped with the reason. Can be
+    killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason. Other parameters:
+    :class:`WindowOperator`.
+
+    :param retention: a window that ends later than now minus this is refused.
+    :param txn_size: rows per source transaction.
+    :param dry_run: log SQL and counts, delete nothing, skip what is downstream; the param ``dry_run`` does the same.
+    :param require_approval: False purges without an approval.
+    :param listed: foreign keys and triggers that are known and accepted, as the refusal spells them.
+    :param delete_policy: the table's delete policy.
+    """
+
+    template_fields: Sequence[str] = (*WindowOperator.template_fields, "listed", "delete_policy")
+    ui_color = "#f8d7da"
+
+    def __init__(
+        self,
+        *,
+        purge_conn_id: str,
+        retention: timedelta,
+        txn_size: int = 1_000,
+        dry_run: bool = False,
+        require_approval: bool = True,
+        listed: Sequence[str] = (),
+        delete_policy: str = DeletePolicy.ARCHIVE,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(purge_conn_id=purge_conn_id, **kwargs)
+        self.retention = retention
+        self.txn_size = txn_size
+        self.dry_run_only = dry_run
+        self.require_approval = require_approval
+        self.listed = listed
+        self.delete_policy = delete_policy
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Purge."""
+        name, target = self.ids
+        options = PurgeOptions(
+            retention=self.retention,
+            policy=DeletePolicy(self.delete_policy),
+            txn_size=self.txn_size,
+            dry_run=self.dry_run_only or bool((context.get("params") or {}).get("dry_run", False)),
+            require_approval=self.require_approval,
+            listed=tuple(self.listed),
+        )
+        with airflow_errors(), self.connections.opened() as services:
+            window = self.window(context)
+            table = services.source.catalogue(name)
+            if options.dry_run:
+                self.log.info("dry run, the statements:\n%s", services.source.guarded_delete_sql(table))
+            report = Purge(
+                services.purge_source,
+                services.source,
+                services.manifests(table, target),
+                services.ledger(name, target, window, author(context)),
+                options,
+                stopped=self._stop.is_set,
+                progress=self._progress,
+            ).run()
+        if options.dry_run:
+            context["ti"].xcom_push("purge", report.summary())
+            raise AirflowSkipException(
+                f"dry run: {report.proven} proven rows of {describe(window)} would be deleted; nothing was"
+            )
+        self.log.info("purged %s of %s: %s", describe(window), name, report.summary())
+        return report.summary()
+
+    def _progress(self, report: PurgeReport) -> None:
+        self.log.info(
+            "%d of %d rows deleted, %d skipped", report.deleted, report.proven, report.skipped.total()
+        )
+
+
+class SealArchiveOperator(WindowOperator):
+    """Seals the window: the purge's own deletes came back, matched one for one, and the rows are still in the archive.
+
+    Run it after the archive was drained to a barrier that was taken after the purge. Trims the source's purge log.
+    Returns rows and digest of the batch. Other parameters: :class:`WindowOperator`.
+
+    :param topic_prefix: the connector's ``topic.prefix``.
+    """
+
+    template_fields: Sequence[str] = (*WindowOperator.template_fields, "topic_prefix")
+
+    def __init__(self, *, purge_conn_id: str, topic_prefix: str, **kwargs: Any) -> None:
+        super().__init__(purge_conn_id=purge_conn_id, **kwargs)
+        self.topic_prefix = topic_prefix
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Seal."""
+        name, target = self.ids
+        with airflow_errors(), self.connections.opened() as services:
+            window = self.window(context)
+            report = Seal(
+                services.purge_source,
+                services.manifests(services.source.catalogue(name), target),
+                services.ledger(name, target, window, author(context)),
+                topic_name(self.topic_prefix, name),
+                topic_name(self.topic_prefix, TableId("chista", "purge_log")),
+                stopped=self._stop.is_set,
+            ).run()
+        self.log.info("sealed %s of %s: %s", describe(window), name, report.summary())
+        return report.summary()

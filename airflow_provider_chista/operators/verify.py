@@ -1,0 +1,81 @@
+"""Operator: prove that the archive equals the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_provider_chista.archive import barrier
+from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.verify import verify
+from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.model import describe
+from airflow_provider_chista.operators.base import WindowOperator, author
+
+
+class VerifyArchiveOperator(WindowOperator):
+    """Compares the row hash of every row of the window, at the source and in ClickHouse.
+
+    Equal rows become a proof in the ledger: ``verify_id``, rows, digest, and a manifest of (key, hash) that a purge works
+    on. A difference is not a failure until the capture has passed it: the archive is caught up once and everything
+    compared again. What still differs fails the task; rows, columns and both values are in the state table
+    ``mismatches``. Returns the proof and the window. Other parameters: :class:`WindowOperator`.
+
+    :param connector: the connector's name; :param topic_prefix: its ``topic.prefix``.
+    :param catch_up_timeout: seconds that catching up may wait for the connector.
+    """
+
+    template_fields: Sequence[str] = (*WindowOperator.template_fields, "connector", "topic_prefix")
+
+    def __init__(
+        self, *, connector: str, topic_prefix: str, catch_up_timeout: float = 300.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connector = connector
+        self.topic_prefix = topic_prefix
+        self.catch_up_timeout = catch_up_timeout
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Verify."""
+        name, target = self.ids
+        with airflow_errors(), self.connections.opened() as services:
+            window = self.window(context)
+            table = services.source.catalogue(name)
+            self.log.info("verifying %s of %s against %s", describe(window), name, target)
+
+            def catch_up() -> None:
+                drain = TableDrain(
+                    services.kafka,
+                    services.control.client,
+                    services.control,
+                    services.types,
+                    table,
+                    target,
+                    self.topic_prefix,
+                    DeletePolicy.ARCHIVE,
+                    stopped=self._stop.is_set,
+                )
+                capture = services.capture(self.connector, self.topic_prefix)
+                drain.run(
+                    barrier.wait(
+                        capture, drain.topics, timeout=self.catch_up_timeout, stopped=self._stop.is_set
+                    )
+                )
+
+            proof = verify(
+                services.source,
+                services.manifests(table, target),
+                services.ledger(name, target, window, author(context)),
+                window,
+                catch_up=catch_up,
+                log=self.log.info,
+            )
+        rate = proof.rows / proof.seconds if proof.seconds else 0.0
+        self.log.info(
+            "proven equal: %d rows of %s in %.1f s (%.0f rows/s), digest %s",
+            proof.rows, describe(window), proof.seconds, rate, proof.digest,
+        )  # fmt: skip
+        return proof.summary() | {"window": describe(window), "table": self.table, "target": self.target}

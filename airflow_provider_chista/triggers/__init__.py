@@ -1,0 +1,1 @@
+"""The deferrable halves of the sensors."""
