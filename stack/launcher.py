@@ -17,7 +17,7 @@ from stack.errors import StackError
 from stack.services import SERVICES
 from stack.services.base import Service
 from stack.settings import HOST, Stack
-from stack.supervisor import MARK, Supervisor, marked
+from stack.supervisor import MARK, Supervisor
 
 _POLL_SECONDS = 0.2
 _LOG_TAIL_LINES = 15
@@ -44,6 +44,7 @@ def up(stack: Stack, services: list[Service]) -> None:
     stack.data.mkdir(parents=True, exist_ok=True)
     with downloads.locked(stack.data / ".up.lock"):
         _install(stack, services)
+        supervisor.recover()
         _refuse_taken_ports(stack, supervisor, services)
         supervisor.boot()
         _in_order(services, lambda service: _bring_up(stack, supervisor, service))
@@ -196,11 +197,6 @@ def down(stack: Stack) -> None:
     for names in _STOP_ORDER:
         supervisor.stop(*names)
     supervisor.shutdown()
-    deadline = time.monotonic() + 10
-    while left := marked(stack):
-        if time.monotonic() > deadline:
-            raise StackError(f"processes of the stack do not end: {left}")
-        time.sleep(0.05)
     if stack.run != stack.data / "run":
         shutil.rmtree(stack.run, ignore_errors=True)
 

@@ -106,14 +106,18 @@ class Supervisor:
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return False
 
+    def recover(self) -> None:
+        """End what a supervisord that was killed has left behind."""
+        if not self.alive():
+            end_leftovers(self.stack)
+
     def boot(self) -> None:
-        """Start supervisord, with no service yet. What a killed predecessor left behind is ended first.
+        """Start supervisord, with no service yet, if it is not there.
 
         :raises StackError: when it does not come up.
         """
         if self.alive():
             return
-        end_leftovers(self.stack)
         for folder in (self.stack.logs, self.stack.run):
             folder.mkdir(parents=True, exist_ok=True)
         file = self.stack.rendered / "supervisord.conf"
@@ -159,8 +163,7 @@ class Supervisor:
         going = [name for name in names if known.get(name, {}).get("statename") in ("RUNNING", "STARTING")]
         for name in going:
             # A service that was paused by SIGSTOP would not hear the signal to end.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(known[name]["pid"], signal.SIGCONT)
+            _send(known[name]["pid"], signal.SIGCONT)
             self._call("stopProcess", name, False)
         deadline = time.monotonic() + _STOP_SECONDS + 10
         while any(self.running(name) for name in going):
@@ -178,7 +181,7 @@ class Supervisor:
         info = self.processes().get(name, {})
         if not info.get("pid"):
             raise StackError(f"{name} is not running")
-        os.killpg(info["pid"], number)
+        _send(info["pid"], number)
 
     def shutdown(self) -> None:
         """End supervisord and with it whatever still runs; returns when nothing of the stack is left."""
@@ -189,6 +192,29 @@ class Supervisor:
             while marked(self.stack) and time.monotonic() < deadline:
                 time.sleep(0.05)
         end_leftovers(self.stack)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    """Signal a process and all its descendants, those in sessions of their own too (PostgreSQL's, Airflow's tasks)."""
+    for member in [pid, *_descendants(pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member, number)
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                # After the name in parentheses, which may hold anything: state, then the parent's pid.
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                children.setdefault(int(parent), []).append(int(entry.name))
+    found, queue = [], [pid]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
 
 
 def marked(stack: Stack) -> list[int]:
@@ -204,7 +230,15 @@ def marked(stack: Stack) -> list[int]:
 
 
 def end_leftovers(stack: Stack) -> None:
-    """Kill what a stack left behind: children whose supervisord or parent was killed."""
-    for pid in marked(stack):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    """Kill what a stack left behind, children whose supervisord or parent was killed, and wait until it is gone.
+
+    :raises StackError: when a process stays.
+    """
+    deadline = time.monotonic() + 10
+    while left := marked(stack):
+        if time.monotonic() > deadline:
+            raise StackError(f"processes of the stack do not end: {left}")
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)

@@ -104,6 +104,12 @@ def _api_problem(stack: Stack, since: float) -> str | None:
     return None if database == "healthy" else f"metadata database: {database}"
 
 
+def _scheduler_problem(stack: Stack, since: float) -> str | None:
+    """Its health server answers for the newest scheduler of the database, which may be a predecessor: both must be well."""
+    address = f"http://{HOST}:{stack.ports['airflow_scheduler_health']}/health"
+    return http_problem(address) or _Heartbeat("SchedulerJob")(stack, since)
+
+
 def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy: HealthCheck) -> Service:
     return Service(
         name=name,
@@ -124,7 +130,7 @@ AIRFLOW = (
         "airflow-scheduler",
         ("airflow_scheduler_health",),
         ("scheduler", "--skip-serve-logs"),
-        lambda stack, since: http_problem(f"http://{HOST}:{stack.ports['airflow_scheduler_health']}/health"),
+        _scheduler_problem,
     ),
     _service("airflow-dag-processor", (), ("dag-processor",), _Heartbeat("DagProcessorJob")),
     _service("airflow-triggerer", (), ("triggerer", "--skip-serve-logs"), _Heartbeat("TriggererJob")),
