@@ -82,9 +82,16 @@ class RetentionTimetable(CronDataIntervalTimetable):
         return newest_start if earliest is None else max(newest_start, self._align_to_next(earliest))
 
 
+UNITS = (("days", "d", timedelta(days=1)), ("hours", "h", timedelta(hours=1)))
+
+
 def _words(retention: timedelta) -> str:
-    return f"{retention.days} days" if retention == timedelta(days=retention.days) else str(retention)
+    return next(
+        (f"{retention // unit} {word}" for word, _, unit in UNITS if not retention % unit), str(retention)
+    )
 
 
 def _short(retention: timedelta) -> str:
-    return f"{retention.days}d" if retention == timedelta(days=retention.days) else str(retention)
+    return next(
+        (f"{retention // unit}{mark}" for _, mark, unit in UNITS if not retention % unit), str(retention)
+    )

@@ -54,7 +54,7 @@ def worker() -> Iterator[Worker]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_PUT = do_POST = do_DELETE = _serve
+        do_GET = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815  # the names that http.server looks for
 
         def log_message(self, *_: Any) -> None:
             """Keep the test's output clean."""

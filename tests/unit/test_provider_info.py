@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib import metadata, resources
+
+import airflow
+import jsonschema
+from airflow.providers_manager import ProvidersManager
+from airflow.sdk.configuration import conf
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+from packaging.utils import canonicalize_name
+
+import airflow_provider_chista
+from airflow_provider_chista.plugin import ChistaPlugin
+from airflow_provider_chista.provider_info import DISTRIBUTION, get_provider_info
+
+
+def test_the_package_name_is_the_canonical_name_of_the_distribution():
+    """With another one every airflow command would break, not just this package."""
+    assert canonicalize_name(metadata.metadata(DISTRIBUTION)["Name"]) == get_provider_info()["package-name"]
+
+
+def test_the_version_is_written_in_one_place():
+    assert metadata.version(DISTRIBUTION) == airflow_provider_chista.__version__
+
+
+def test_the_information_fits_airflows_schema():
+    schema = json.loads((resources.files(airflow) / "provider_info.schema.json").read_text())
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_both_entry_points_are_registered():
+    found = {
+        (entry.group, entry.value)
+        for entry in metadata.distribution(DISTRIBUTION).entry_points
+        if entry.group in ("apache_airflow_provider", "airflow.plugins")
+    }
+    assert found == {
+        ("apache_airflow_provider", "airflow_provider_chista.provider_info:get_provider_info"),
+        ("airflow.plugins", "airflow_provider_chista.plugin:ChistaPlugin"),
+    }
+    assert ChistaPlugin.name == "chista"
+
+
+def test_every_class_and_module_that_is_announced_exists():
+    info = get_provider_info()
+    dotted = [connection["hook-class-name"] for connection in info["connection-types"]]
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for entry in info.get(kind, []):
+            for module in entry["python-modules"]:
+                importlib.import_module(module)
+    for path in [*dotted, *info.get("extra-links", [])]:
+        module, _, name = path.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), path
+
+
+def test_the_hook_of_the_connection_type_agrees_with_the_form():
+    (connection,) = get_provider_info()["connection-types"]
+    module, _, name = connection["hook-class-name"].rpartition(".")
+    hook = getattr(importlib.import_module(module), name)
+    assert (hook.conn_type, hook.hook_name) == (connection["connection-type"], connection["hook-name"])
+
+
+def test_airflow_knows_the_provider_its_connection_type_and_its_setting():
+    manager = ProvidersManager()
+    manager.initialize_providers_configuration()
+    assert manager.providers[DISTRIBUTION].version == airflow_provider_chista.__version__
+    assert ProvidersManagerTaskRuntime().hooks["kafka_connect"].hook_name == "Kafka Connect"
+    assert conf.get("chista", "state_database") == "chista"
+
+
+HEAVY = ("confluent_kafka", "clickhouse_connect", "pyarrow", "MySQLdb", "psycopg", "psycopg2", "fastapi")
+
+
+def test_what_every_component_imports_brings_no_heavy_library():
+    code = (
+        "import sys, airflow.plugins_manager, airflow.timetables.interval\n"
+        "before = set(sys.modules)\n"
+        "import airflow_provider_chista.plugin, airflow_provider_chista.provider_info\n"
+        f"print('brought:', *sorted(set({HEAVY!r}) & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "brought:"
