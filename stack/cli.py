@@ -39,7 +39,7 @@ def _venv(stack: Stack, options: argparse.Namespace) -> int:
 def _status(stack: Stack, options: argparse.Namespace) -> int:
     """One line per service; the status is 1 when one that runs is not healthy, one ended by itself, or nothing runs."""
     supervisor = Supervisor(stack)
-    known = supervisor.processes()
+    known = supervisor.known()
     well = bool(known)
     for service in SERVICES.values():
         info = known.get(service.name, {"pid": 0, "statename": "STOPPED"})
@@ -75,7 +75,7 @@ def _logs(stack: Stack, options: argparse.Namespace) -> int:
 
 def _wait(stack: Stack, options: argparse.Namespace) -> int:
     supervisor = Supervisor(stack)
-    running = [name for name, info in supervisor.processes().items() if info["pid"]]
+    running = [name for name, info in supervisor.known().items() if info["pid"]]
     for name in options.services or running:
         for service in named(name):
             launcher.wait_healthy(stack, supervisor, service, options.seconds)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from stack import downloads
+from stack import downloads, processes
 from stack.errors import StackError
 from stack.services import SERVICES
 from stack.services.base import Service
 from stack.settings import HOST, Stack
-from stack.supervisor import MARK, Supervisor
+from stack.supervisor import Supervisor
 
 _POLL_SECONDS = 0.2
 _LOG_TAIL_LINES = 15
@@ -69,7 +69,7 @@ def _install(stack: Stack, services: list[Service]) -> None:
 
 
 def _refuse_taken_ports(stack: Stack, supervisor: Supervisor, services: list[Service]) -> None:
-    known = supervisor.processes()
+    known = supervisor.known()
     for service in services:
         if known.get(service.name, {}).get("pid"):
             continue
@@ -127,7 +127,7 @@ def _bring_up(stack: Stack, supervisor: Supervisor, service: Service) -> None:
 
 def problem(stack: Stack, supervisor: Supervisor, service: Service) -> str | None:
     """None when the service runs and answers, else what is wrong with it."""
-    info = supervisor.processes().get(service.name)
+    info = supervisor.known().get(service.name)
     if info is None or not info["pid"]:
         return f"not running ({info['statename'].lower() if info else 'no supervisord'})"
     try:
@@ -235,8 +235,9 @@ def become(stack: Stack, service: Service) -> None:
                 say(f"{service.name}: {name} does not answer")
                 sys.exit(1)
             time.sleep(_POLL_SECONDS)
+    processes.remember(stack, service.name)
     command = service.command(stack)
-    keep = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", MARK)
+    keep = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", processes.MARK)
     inherited = {name: os.environ[name] for name in keep if name in os.environ}
     folder = stack.data / "work" / service.name
     Path(folder).mkdir(parents=True, exist_ok=True)

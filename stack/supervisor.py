@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import os
 import signal
 import socket
 import sys
@@ -11,15 +10,12 @@ import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
-from stack import downloads
+from stack import downloads, processes
 from stack.errors import StackError
 from stack.services import SERVICES
 from stack.services.base import is_root
 from stack.settings import Stack
 from stack.shell import run, write_private
-
-# Set in every supervised process and nowhere else: whatever carries it belongs to the stack with this data folder.
-MARK = "CHISTA_SUPERVISED"
 
 _STOP_SECONDS = 30
 
@@ -109,7 +105,7 @@ class Supervisor:
     def recover(self) -> None:
         """End what a supervisord that was killed has left behind."""
         if not self.alive():
-            end_leftovers(self.stack)
+            processes.end_all(self.stack)
 
     def boot(self) -> None:
         """Start supervisord, with no service yet, if it is not there.
@@ -139,18 +135,18 @@ class Supervisor:
             "CHISTA_DATA": str(self.stack.data),
             "CHISTA_CACHE": str(self.stack.cache),
             "CHISTA_PYTHON": sys.executable,
-            MARK: str(self.stack.data),
+            processes.MARK: str(self.stack.data),
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
         }
 
-    def processes(self) -> dict[str, dict[str, Any]]:
+    def known(self) -> dict[str, dict[str, Any]]:
         """What supervisord knows of each service (``statename``, ``pid``, ``start`` ...); empty when it is not there."""
         return {info["name"]: info for info in self._call("getAllProcessInfo")} if self.alive() else {}
 
     def running(self, name: str) -> bool:
         """Whether the service's process exists (it may be unhealthy, or stopped by a signal)."""
-        return self.processes().get(name, {}).get("statename") in ("RUNNING", "STARTING", "STOPPING")
+        return self.known().get(name, {}).get("statename") in ("RUNNING", "STARTING", "STOPPING")
 
     def start(self, name: str) -> None:
         """Start a service's process, if it is not running."""
@@ -159,11 +155,11 @@ class Supervisor:
 
     def stop(self, *names: str) -> None:
         """Stop services in order, together; returns when all have ended (by force after 30 s)."""
-        known = self.processes()
+        known = self.known()
         going = [name for name in names if known.get(name, {}).get("statename") in ("RUNNING", "STARTING")]
         for name in going:
             # A service that was paused by SIGSTOP would not hear the signal to end.
-            _send(known[name]["pid"], signal.SIGCONT)
+            processes.send(known[name]["pid"], signal.SIGCONT)
             self._call("stopProcess", name, False)
         deadline = time.monotonic() + _STOP_SECONDS + 10
         while any(self.running(name) for name in going):
@@ -178,10 +174,10 @@ class Supervisor:
 
         :raises StackError: when it is not running.
         """
-        info = self.processes().get(name, {})
+        info = self.known().get(name, {})
         if not info.get("pid"):
             raise StackError(f"{name} is not running")
-        _send(info["pid"], number)
+        processes.send(info["pid"], number)
 
     def shutdown(self) -> None:
         """End supervisord and with it whatever still runs; returns when nothing of the stack is left."""
@@ -189,56 +185,6 @@ class Supervisor:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self._call("shutdown")
             deadline = time.monotonic() + _STOP_SECONDS + 10
-            while marked(self.stack) and time.monotonic() < deadline:
+            while processes.belonging(self.stack) and time.monotonic() < deadline:
                 time.sleep(0.05)
-        end_leftovers(self.stack)
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    """Signal a process and all its descendants, those in sessions of their own too (PostgreSQL's, Airflow's tasks)."""
-    for member in [pid, *_descendants(pid)]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(member, number)
-
-
-def _descendants(pid: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                # After the name in parentheses, which may hold anything: state, then the parent's pid.
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                children.setdefault(int(parent), []).append(int(entry.name))
-    found, queue = [], [pid]
-    while queue:
-        below = children.get(queue.pop(), [])
-        found += below
-        queue += below
-    return found
-
-
-def marked(stack: Stack) -> list[int]:
-    """Processes that were started under this stack's supervisord, alive or orphaned."""
-    needle = f"{MARK}={stack.data}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                if needle in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-    return found
-
-
-def end_leftovers(stack: Stack) -> None:
-    """Kill what a stack left behind, children whose supervisord or parent was killed, and wait until it is gone.
-
-    :raises StackError: when a process stays.
-    """
-    deadline = time.monotonic() + 10
-    while left := marked(stack):
-        if time.monotonic() > deadline:
-            raise StackError(f"processes of the stack do not end: {left}")
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
+        processes.end_all(self.stack)
