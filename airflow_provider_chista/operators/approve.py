@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context, Param
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_chista.archive.ledger import Ledger, Stage
@@ -50,12 +51,18 @@ class ApprovePurgeOperator(ApprovalOperator):
         window_end: str | None = None,
         subject: str = "",
         response_timeout: timedelta = timedelta(days=2),
+        params: MutableMapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        reason = Param(None, type=["null", "string"], title="Reason", description="Kept in the ledger.")
+        # Airflow hands the Dag's params in here; the form of the approval shows only those whose source is the task.
+        reason = Param(
+            None, source="task", type=["null", "string"], title="Reason", description="Kept in the ledger."
+        )
+        merged = ParamsDict(params)
+        merged["reason"] = reason
         super().__init__(
             subject=subject or f"Delete the proven rows of {table}?",
-            params={"reason": reason},
+            params=merged,
             defaults=self.REJECT,
             response_timeout=response_timeout,
             ignore_downstream_trigger_rules=True,
