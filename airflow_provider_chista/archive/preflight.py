@@ -13,10 +13,13 @@ from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.debezium.config import CONNECTOR_CLASSES
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
-from airflow_provider_chista.errors import ChistaError, FatalError
+from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 from airflow_provider_chista.findings import Finding, Severity
 from airflow_provider_chista.model import Table, TableId
 from airflow_provider_chista.sources.base import Source
+
+UNREACHABLE = "unreachable"
+"""Name of the check that a service which did not answer has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,15 @@ class PreflightReport:
         }
 
     def require_no_error(self) -> None:
-        """Raise :class:`FatalError` with every error and its remedy when there is one."""
+        """Raise with every error and its remedy when there is one.
+
+        :raises TransientError: all errors are services that did not answer.
+        :raises FatalError: something else is wrong.
+        """
         errors = self.of(Severity.ERROR)
         if errors:
-            raise FatalError(
+            waiting_helps = all(finding.check == UNREACHABLE for finding in errors)
+            raise (TransientError if waiting_helps else FatalError)(
                 f"preflight found {len(errors)} errors: " + " ".join(str(finding) for finding in errors)
             )
 
@@ -58,7 +66,6 @@ class ArchivePlan:
     :param time_columns: source table to its time column, for tables archived by windows.
     :param listed: foreign keys and triggers that the user knows of and accepts.
     :param slot: replication slot; :param publication: publication; both PostgreSQL only.
-    :param purge: whether rows are going to be deleted at the source.
     """
 
     targets: dict[TableId, TableId]
@@ -66,7 +73,6 @@ class ArchivePlan:
     listed: tuple[str, ...] = ()
     slot: str | None = None
     publication: str | None = None
-    purge: bool = True
 
 
 def preflight(
@@ -112,7 +118,8 @@ def _checked(subject: str, check: Callable[[], Iterable[Finding]]) -> list[Findi
     try:
         found.extend(check())
     except ChistaError as error:
-        found.append(Finding("reachable", Severity.ERROR, subject, str(error), ""))
+        check = UNREACHABLE if isinstance(error, TransientError) else "refused"
+        found.append(Finding(check, Severity.ERROR, subject, str(error), ""))
     return found
 
 

@@ -82,7 +82,8 @@ class Kafka:
     def ping(self) -> str:
         """The cluster's id; :class:`TransientError` when it does not answer."""
         with kafka_errors("asking for the cluster's id"):
-            return str(self.admin().describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id)
+            admin = self.admin()  # named, since a client without a reference ends before its answer
+            return str(admin.describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id)
 
     def describe(self, topic: str) -> TopicState:
         """Look at a topic.
