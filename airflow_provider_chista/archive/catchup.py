@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive import deletes
 from airflow_provider_chista.archive.barrier import Barrier
-from airflow_provider_chista.archive.drain import REACHED_END, Drain, DrainLimits, DrainReport
+from airflow_provider_chista.archive.drain import Drain, DrainLimits, DrainReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, PurgeLogSink, TableSink
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import Control
@@ -58,22 +58,28 @@ class TableDrain:
         return [self.topic, self.purge_log_topic] if self.policy is DeletePolicy.ARCHIVE else [self.topic]
 
     def run(self, barrier: Barrier | None = None) -> dict[str, Any]:
-        """Drain to the barrier, or to the end offsets of now; deletes are decided only at a barrier.
+        """Drain to the barrier, or to the end offsets of now.
 
-        :returns: the drain's summary; ``purge_deletes`` and ``application_deletes`` count the deletes decided.
+        Deletes are decided only at a barrier, and only when the purge log too was drained to it: a purge's delete whose log
+        entry was not read yet would look like the application's.
+
+        :returns: the drain's summary; ``purge_deletes``, ``application_deletes`` and ``held_deletes`` count the deletes
+            decided, and those that wait for their entry of the purge log.
         """
         ends = barrier.ends if barrier else {}
+        decidable = False
         if self.policy is DeletePolicy.ARCHIVE and barrier:
             log = PurgeLogSink(self.control, CONTROL_SCHEMA)
-            self._drain(log, f"purge_log:{self.purge_log_topic}").run(
+            logged = self._drain(log, f"purge_log:{self.purge_log_topic}").run(
                 self.purge_log_topic, ends[self.purge_log_topic]
             )
+            decidable = logged.reached_end and bool(ends[self.topic])
         sink = TableSink(
             self.client, self.control, self.types, self.table, self.target, self.policy, self.task
         )
         report = self._drain(sink, str(self.target)).run(self.topic, ends.get(self.topic))
         summary = report.summary()
-        if self.policy is DeletePolicy.ARCHIVE and barrier and report.ended.startswith(REACHED_END):
+        if decidable and report.reached_end:
             decided = deletes.classify(
                 self.control,
                 self.types,
@@ -84,7 +90,11 @@ class TableDrain:
                 generation=report.generation,
                 upto=ends[self.topic],
             )
-            summary |= {"purge_deletes": decided.purge, "application_deletes": decided.application}
+            summary |= {
+                "purge_deletes": decided.purge,
+                "application_deletes": decided.application,
+                "held_deletes": decided.held,
+            }
         return summary
 
     def _drain(self, sink: TableSink | PurgeLogSink, target: str) -> Drain:

@@ -28,10 +28,11 @@ _CHUNK = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """How many waiting deletes were found to be the purge's and the application's."""
+    """How many waiting deletes were found to be the purge's and the application's, and how many could not be told yet."""
 
     purge: int
     application: int
+    held: int
 
 
 def quarantined(
@@ -89,9 +90,11 @@ def classify(
     generation: int,
     upto: Mapping[int, int],
 ) -> Classified:
-    """Decide the waiting deletes below the barrier's offsets ``upto``.
+    """Decide the waiting deletes below the barrier's offsets ``upto`` (at least one partition).
 
-    Both topics must have been drained to one barrier first; a delete at or behind it stays in quarantine.
+    Both topics must have been drained to one barrier first; a delete at or behind it stays in quarantine. So does a delete
+    of a key that a purge has deleted, as long as that purge's log entry for the key did not come back: when the purge log
+    is not captured, no row may disappear from the archive for it.
     """
     parameters: dict[str, Any] = {
         "target": str(target),
@@ -102,36 +105,43 @@ def classify(
         "partitions": list(upto),
         "ends": list(upto.values()),
     }
+    columns = "target, topic, generation, partition, offset, version, row_key, transaction, source_time"
     waiting = (
-        f"SELECT * FROM {control.name('deletes')} FINAL WHERE target = {{target:String}} AND topic = {{topic:String}}"
-        " AND generation = {generation:UInt16} AND state = 'waiting'"
+        f"SELECT {columns} FROM {control.name('deletes')} FINAL WHERE target = {{target:String}}"
+        " AND topic = {topic:String} AND generation = {generation:UInt16} AND state = 'waiting'"
         " AND offset < transform(partition, {partitions:Array(UInt32)}, {ends:Array(UInt64)}, toUInt64(0))"
     )
     log = (
-        f"SELECT transaction, row_key, any(batch_id) AS log_batch FROM {control.name('purge_log')} FINAL"
+        f"SELECT transaction, row_key, batch_id FROM {control.name('purge_log')} FINAL"
         " WHERE topic = {log:String} AND table_name = {table:String} AND transaction != ''"
-        " GROUP BY transaction, row_key"
     )
-    columns = "target, topic, generation, partition, offset, version, row_key, transaction, source_time"
-    purge = control.rows(
-        f"SELECT count() AS n FROM ({waiting}) AS d INNER JOIN ({log}) AS l USING (transaction, row_key)",
-        parameters,
-    )[0]["n"]
+    unlogged = (
+        f"SELECT row_key FROM {control.name('purged')} FINAL WHERE target = {{target:String}} AND state = 'deleted'"
+        f" AND (batch_id, row_key) NOT IN (SELECT batch_id, row_key FROM {control.name('purge_log')})"
+    )
+    matched = (
+        f"SELECT {columns}, log_batch FROM ({waiting}) AS d INNER JOIN (SELECT transaction, row_key,"
+        f" any(batch_id) AS log_batch FROM ({log}) GROUP BY transaction, row_key) AS l USING (transaction, row_key)"
+    )
+    rest = f"({waiting}) WHERE (transaction, row_key) NOT IN (SELECT transaction, row_key FROM ({log}))"
+
+    purge = control.rows(f"SELECT count() AS n FROM ({matched})", parameters)[0]["n"]
     control.execute(
         f"INSERT INTO {control.name('deletes')} ({columns}, state, batch_id)"
-        f" SELECT {columns}, 'purge', l.log_batch"
-        f" FROM ({waiting}) AS d INNER JOIN ({log}) AS l USING (transaction, row_key)",
+        f" SELECT {columns}, 'purge', log_batch FROM ({matched})",
         parameters,
         f"dropping the purge's own deletes of {target}",
     )
-    application = control.rows(waiting, parameters)
-    apply_rows(control.client, types, table, target, application)
-    _settle(control, application)
-    return Classified(purge=int(purge), application=len(application))
+    application = 0
+    page = f"SELECT {columns} FROM {rest} AND row_key NOT IN ({unlogged}) LIMIT {_CHUNK}"
+    while rows := control.rows(page, parameters):
+        apply_rows(control.client, types, table, target, rows)
+        _settle(control, rows)
+        application += len(rows)
+    held = control.rows(f"SELECT count() AS n FROM ({waiting})", parameters)[0]["n"]
+    return Classified(int(purge), application, int(held))
 
 
 def _settle(control: Control, applied: Sequence[Mapping[str, Any]]) -> None:
     """Record deletes as applied, after the rows were marked: a crash in between repeats the marking, to no effect."""
-    rows = [{k: v for k, v in row.items() if k != "recorded_at"} | {"state": "applied"} for row in applied]
-    for start in range(0, len(rows), _CHUNK):
-        control.insert("deletes", rows[start : start + _CHUNK])
+    control.insert("deletes", [{**row, "state": "applied", "batch_id": ""} for row in applied])
