@@ -102,6 +102,11 @@ class DrainReport:
         """Records read, dead letters and tombstones included."""
         return sum(self.counts.values())
 
+    @property
+    def reached_end(self) -> bool:
+        """Whether everything up to the given ends was drained."""
+        return self.remaining == 0 and self.ended.startswith(REACHED_END)
+
     def summary(self) -> dict[str, Any]:
         """The report as JSON values, for XCom and logs."""
         return {
@@ -150,6 +155,8 @@ class Drain:
             return self._nothing(topic)
         state = self.kafka.describe(topic)
         start = positions.load(self.control, self.target, state, accept_gap=self.accept_gap)
+        if not start.begun:
+            positions.record(self.control, self.target, state, start.generation, start.next_offsets)
         ends = self._ends(state, ends)
         report = DrainReport(topic, self.target, start.generation, next_offsets=dict(start.next_offsets))
         ranges = {p: (start.next_offsets[p], end) for p, end in ends.items()}
@@ -270,7 +277,8 @@ class Drain:
         """Commit the positions to the consumer group ``chista.<target>``, only for lag tools; nothing reads them back."""
         offsets = [TopicPartition(report.topic, p, offset) for p, offset in report.next_offsets.items()]
         request = ConsumerGroupTopicPartitions(f"chista.{self.target}", offsets)
-        futures = self.kafka.admin().alter_consumer_group_offsets([request], request_timeout=REQUEST_SECONDS)
+        admin = self.kafka.admin()
+        futures = admin.alter_consumer_group_offsets([request], request_timeout=REQUEST_SECONDS)
         for future in futures.values():
             try:
                 future.result()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.clickhouse.control import Control
@@ -25,34 +26,40 @@ def version(generation: int, offset: int, repair: int = 0) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Next offset to read, per partition, within one generation of a topic."""
+    """Next offset to read, per partition, within one generation of a topic.
+
+    :param begun: whether these are the recorded positions; False when a drain has to record them before it starts, so
+        that every partition is known also when some stay empty.
+    """
 
     generation: int
     next_offsets: Mapping[int, int]
+    begun: bool
 
 
 def load(control: Control, target: str, state: TopicState, *, accept_gap: bool = False) -> Positions:
     """Positions from which a drain of the topic goes on.
 
-    A topic never drained before starts at offset 0. With ``accept_gap`` records that are gone are given up and a
-    topic that was created again is begun at its first record, in the next generation; without it both are errors.
+    A target never drained into before starts at offset 0. With ``accept_gap`` records that are gone are given up, and a
+    topic that was created again, or another topic (or cluster) than before, is begun at its first record in the next
+    generation, so that its rows are newer than those of its predecessor; without it both are errors.
 
-    :raises FatalError: records between the position and the first offset are gone, the topic was created again, or it
-        has got more partitions.
+    :raises FatalError: records between the position and the first offset are gone, the topic is not the one that was
+        drained before, or it has got more partitions.
     """
     rows = control.rows(
-        f"SELECT topic_id, generation, partition, max(next_offset) AS next_offset FROM {control.name('positions')}"
-        " WHERE target = {target:String} AND cluster = {cluster:String} AND topic = {topic:String}"
-        " GROUP BY topic_id, generation, partition ORDER BY generation DESC",
-        {"target": target, "cluster": state.cluster, "topic": state.name},
+        "SELECT cluster, topic, topic_id, generation, partition, max(next_offset) AS next_offset"
+        f" FROM {control.name('positions')} WHERE target = {{target:String}}"
+        " GROUP BY cluster, topic, topic_id, generation, partition ORDER BY generation DESC, partition",
+        {"target": target},
     )
     generation = rows[0]["generation"] if rows else 0
     known = {row["partition"]: row["next_offset"] for row in rows if row["generation"] == generation}
-    if known and (problem := _recreated(rows[0]["topic_id"], known, state)):
+    if known and (problem := _other(rows[0], known, state)):
         if not accept_gap:
             raise FatalError(
-                f"topic {state.name} is not the one that was drained: {problem}. Records of the old topic that were not "
-                "drained are gone. Load the table by a new snapshot, then run the drain once with accept_gap=True"
+                f"topic {state.name} is not the one that was drained into {target}: {problem}. Records of the old topic that "
+                "were not drained are gone. Load the table by a new snapshot, then run the drain once with accept_gap=True"
             )
         generation, known = generation + 1, {}
         if generation > MAX_GENERATION:
@@ -75,7 +82,7 @@ def load(control: Control, target: str, state: TopicState, *, accept_gap: bool =
                 "retention.ms, load the table by a new snapshot, then run the drain once with accept_gap=True"
             )
         starts[partition] = max(position, low)
-    return Positions(generation, starts)
+    return Positions(generation, starts, begun=starts == known)
 
 
 def require_undrained(control: Control, target: str, cluster: str, topic: str) -> None:
@@ -113,9 +120,13 @@ def record(
     )
 
 
-def _recreated(topic_id: str, known: Mapping[int, int], state: TopicState) -> str | None:
-    if topic_id != state.topic_id:
-        return f"its id is {state.topic_id}, the drained one had {topic_id}; it was deleted and created again"
+def _other(last: Mapping[str, Any], known: Mapping[int, int], state: TopicState) -> str | None:
+    if (last["cluster"], last["topic"]) != (state.cluster, state.name):
+        return (
+            f"that was {last['topic']} of cluster {last['cluster']}, this is one of cluster {state.cluster}"
+        )
+    if last["topic_id"] != state.topic_id:
+        return f"its id is {state.topic_id}, the drained one had {last['topic_id']}; it was deleted and created again"
     for partition, position in known.items():
         end = state.ends.get(partition)
         if end is not None and end < position:
