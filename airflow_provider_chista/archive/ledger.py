@@ -122,20 +122,35 @@ class Ledger:
         entries = self._entries((stage,), verify_id)
         return entries[-1] if entries else None
 
+    def last_sealed(self) -> Entry | None:
+        """The window's newest seal."""
+        entries = self._entries((Stage.SEALED,))
+        return entries[-1] if entries else None
+
+    def unsealed(self, *, every_window: bool = False) -> list[str]:
+        """Proofs, oldest first, whose purge was begun and not sealed: of this window, or of every window of the table."""
+        begun = [e.verify_id for e in self._entries((Stage.INTENT,), every_window=every_window)]
+        sealed = {e.verify_id for e in self._entries((Stage.SEALED,), every_window=every_window)}
+        return [verify_id for verify_id in dict.fromkeys(begun) if verify_id not in sealed]
+
     def superseded(self, verify_id: str) -> list[str]:
         """Older proofs of this window that no purge was begun for."""
         proofs = {entry.verify_id for entry in self._entries((Stage.VERIFIED, Stage.MISMATCHED))}
         used = {entry.verify_id for entry in self._entries((Stage.INTENT,))}
         return sorted(proofs - used - {verify_id})
 
-    def _entries(self, stages: tuple[Stage, ...], verify_id: str = "") -> list[Entry]:
+    def _entries(
+        self, stages: tuple[Stage, ...], verify_id: str = "", *, every_window: bool = False
+    ) -> list[Entry]:
         rows = self.control.rows(
             f"SELECT stage, verify_id, batch_id, rows, digest, actor, detail FROM {self.control.name('ledger')}"
-            " WHERE target = {target:String} AND window = {window:String} AND stage IN {stages:Array(String)}"
+            " WHERE target = {target:String} AND ({every_window:Bool} OR window = {window:String})"
+            " AND stage IN {stages:Array(String)}"
             " AND ({verify_id:String} = '' OR verify_id = {verify_id:String}) ORDER BY at",
             {
                 "target": str(self.target),
                 "window": windows.name(self.window),
+                "every_window": every_window,
                 "stages": [str(stage) for stage in stages],
                 "verify_id": verify_id,
             },

@@ -15,10 +15,13 @@ from airflow_provider_chista.canonical import parse_key
 from airflow_provider_chista.clickhouse import ddl, rowhash, sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.errors import translated
-from airflow_provider_chista.clickhouse.load import key_file
+from airflow_provider_chista.clickhouse.load import key_file, text_file
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Kind, Table, TableId, Window
+
+# ClickHouse prefers an alias to a column of the same name; the user's columns cannot have this prefix.
+_KEY, _HASH, _VERSION = "_chista_key", "_chista_hash", "_chista_row_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,12 @@ class Manifests:
         """
         statement = (
             f"INSERT INTO {self.control.name('manifest')} (verify_id, position, row_key, row_hash, version)"
-            " SELECT {verify_id:String}, rowNumberInAllBlocks(), row_key, row_hash, version FROM ("
-            f"SELECT {rowhash.row_key(self.types, self.table)} AS row_key,"
-            f" {rowhash.row_hash(self.types, self.table)} AS row_hash, {ddl.VERSION} AS version"
-            f" FROM {sql.table(self.target)} FINAL WHERE {self._predicate(window)}"
-            f" AND (row_key, version) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
+            f" SELECT {{verify_id:String}}, rowNumberInAllBlocks(), {_KEY}, {_HASH}, {_VERSION} FROM ("
+            f"SELECT {self._row_key} AS {_KEY}, {self._row_hash} AS {_HASH}, t.{ddl.VERSION} AS {_VERSION}"
+            f" FROM {sql.table(self.target)} AS t FINAL WHERE {self._predicate(window)}"
+            f" AND ({_KEY}, {_VERSION}) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
             " WHERE target = {target:String} AND state = 'deleted')"
-            f" ORDER BY {sql.columns(self.table.primary_key)}"
+            f" ORDER BY {sql.columns(self.table.primary_key, 't.')}"
             ") SETTINGS max_insert_threads = 1, insert_deduplicate = 0"
         )
         parameters = {"verify_id": verify_id, "target": str(self.target), **self._bounds(window)}
@@ -116,8 +118,9 @@ class Manifests:
         """The entries of those keys."""
         rows = self.control.rows(
             f"SELECT position, row_key, row_hash, version FROM {self.control.name('manifest')}"
-            " WHERE verify_id = {verify_id:String} AND row_key IN {keys:Array(String)}",
-            {"verify_id": verify_id, "keys": list(row_keys)},
+            " WHERE verify_id = {verify_id:String} AND row_key IN (SELECT k FROM wanted)",
+            {"verify_id": verify_id},
+            text_file("wanted", "k", row_keys),
         )
         return [Row(**row) for row in rows]
 
@@ -132,8 +135,8 @@ class Manifests:
             return {}
         with translated(f"looking up {len(row_keys)} keys in {self.target}"):
             result = self.control.client.query(
-                f"SELECT {rowhash.row_key(self.types, self.table)}, {rowhash.row_hash(self.types, self.table)},"
-                f" {ddl.VERSION} FROM {sql.table(self.target)} FINAL WHERE {self._among()}",
+                f"SELECT {self._row_key}, {self._row_hash}, t.{ddl.VERSION}"
+                f" FROM {sql.table(self.target)} AS t FINAL WHERE {self._among()}",
                 external_data=self._keys(row_keys),
             )
         return {key: (row_hash, version) for key, row_hash, version in result.result_rows}
@@ -142,11 +145,10 @@ class Manifests:
         """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
         if not row_keys:
             return {}
-        texts = ", ".join(rowhash.field(self.types, column) for column in self.table.columns)
+        texts = ", ".join(rowhash.field(self.types, column, "t.") for column in self.table.columns)
         with translated(f"reading {len(row_keys)} rows of {self.target}"):
             result = self.control.client.query(
-                f"SELECT {rowhash.row_key(self.types, self.table)}, {texts}"
-                f" FROM {sql.table(self.target)} FINAL WHERE {self._among()}",
+                f"SELECT {self._row_key}, {texts} FROM {sql.table(self.target)} AS t FINAL WHERE {self._among()}",
                 external_data=self._keys(row_keys),
             )
         return {
@@ -164,14 +166,24 @@ class Manifests:
 
     def count(self, window: Window | None) -> int:
         """Visible rows of the window in the archive, purged ones included."""
-        statement = f"SELECT count() AS n FROM {sql.table(self.target)} FINAL WHERE {self._predicate(window)}"
+        statement = (
+            f"SELECT count() AS n FROM {sql.table(self.target)} AS t FINAL WHERE {self._predicate(window)}"
+        )
         return int(self.control.rows(statement, self._bounds(window))[0]["n"])
+
+    @property
+    def _row_key(self) -> str:
+        return rowhash.row_key(self.types, self.table, "t.")
+
+    @property
+    def _row_hash(self) -> str:
+        return rowhash.row_hash(self.types, self.table, "t.")
 
     def _predicate(self, window: Window | None) -> str:
         if window is None:
             return "1"
         column = self.table.column(window.column)
-        value = sql.identifier(column.name)
+        value = f"t.{sql.identifier(column.name)}"
         if column.kind is Kind.DATE:
             ddl_type = self.types.stored(Kind.DATE).ddl
             return f"{value} >= {{start:{ddl_type}}} AND {value} < {{end:{ddl_type}}}"
@@ -191,7 +203,7 @@ class Manifests:
 
     def _among(self) -> str:
         wanted = ", ".join(f"k{i}" for i in range(len(self.table.primary_key)))
-        return f"({sql.columns(self.table.primary_key)}) IN (SELECT {wanted} FROM wanted)"
+        return f"({sql.columns(self.table.primary_key, 't.')}) IN (SELECT {wanted} FROM wanted)"
 
     def _keys(self, row_keys: Sequence[str]) -> ExternalData:
         kinds = self.table.key_kinds

@@ -18,6 +18,7 @@ from typing import Any
 from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
+from airflow_provider_chista.archive.settle import DELETED, recover, settle
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl
 from airflow_provider_chista.errors import FatalError, RefusedError
@@ -38,6 +39,7 @@ class PurgeOptions:
     :param dry_run: print SQL and counts, delete nothing.
     :param require_approval: refuse without an approval of this proof in the ledger.
     :param listed: foreign keys and triggers that are known and accepted, spelled as the refusal spells them.
+    :param slot: the connector's replication slot; :param publication: its publication; both PostgreSQL only.
     """
 
     retention: timedelta
@@ -46,6 +48,8 @@ class PurgeOptions:
     dry_run: bool = False
     require_approval: bool = True
     listed: tuple[str, ...] = ()
+    slot: str | None = None
+    publication: str | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +111,7 @@ class Purge:
         sealed = self.ledger.last(Stage.SEALED, proof.verify_id)
         if sealed is None and not self.options.dry_run:
             self._begin(proof, batch_id)
-            self._recover(report)
+            recover(self.source, self.manifests, proof.verify_id)
             self._delete(report)
         self._count(report)
         report.seconds = time.monotonic() - started
@@ -147,8 +151,10 @@ class Purge:
         if ddl.has_ttl(self.manifests.control.client, target):
             reasons.append(f"{target} has a TTL, which could drop the archived rows; remove it")
         findings = [
-            *self.inspector.settings_findings(),
-            *self.inspector.table_findings(table, listed=self.options.listed),
+            *self.inspector.settings_findings(slot=self.options.slot),
+            *self.inspector.table_findings(
+                table, listed=self.options.listed, publication=self.options.publication
+            ),
         ]
         reasons += [str(finding) for finding in findings if finding.severity in ("error", "purge")]
         return reasons
@@ -201,12 +207,6 @@ class Purge:
                 f"the intent of batch {batch_id} cannot be read back from the ledger; nothing was deleted"
             )
 
-    def _recover(self, report: PurgeReport) -> None:
-        """Copy what an earlier, killed run deleted from the source's purge log to the ledger."""
-        for entries in self.source.logged(report.batch_id):
-            rows = self.manifests.rows(report.verify_id, [row_key for row_key, _ in entries])
-            self._settle(report.batch_id, rows, {row.row_key: ("deleted", "") for row in rows})
-
     def _delete(self, report: PurgeReport) -> None:
         position = -1
         while not self.stopped():
@@ -234,7 +234,7 @@ class Purge:
                 break
             part = left[start : start + self.options.txn_size]
             outcomes |= self._sub_batch(batch_id, part)
-        self._settle(batch_id, [row for row in rows if row.row_key in outcomes], outcomes)
+        settle(self.manifests, batch_id, [row for row in rows if row.row_key in outcomes], outcomes)
 
     def _sub_batch(self, batch_id: str, rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
         table = self.manifests.table
@@ -243,27 +243,10 @@ class Purge:
         )
         others = [row.row_key for row in rows if row.row_key not in deleted]
         present = self.source.present(table, others) if others else set()
-        return dict.fromkeys(deleted, ("deleted", "")) | {
+        return dict.fromkeys(deleted, DELETED) | {
             key: ("skipped", "changed at the source" if key in present else "gone from the source")
             for key in others
         }
-
-    def _settle(self, batch_id: str, rows: Sequence[Row], outcomes: dict[str, tuple[str, str]]) -> None:
-        self.manifests.control.insert(
-            "purged",
-            [
-                {
-                    "target": str(self.manifests.target),
-                    "row_key": row.row_key,
-                    "batch_id": batch_id,
-                    "row_hash": row.row_hash,
-                    "version": row.version,
-                    "state": outcomes[row.row_key][0],
-                    "reason": outcomes[row.row_key][1],
-                }
-                for row in rows
-            ],
-        )
 
     def _count(self, report: PurgeReport) -> None:
         control = self.manifests.control

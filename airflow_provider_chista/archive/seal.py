@@ -16,7 +16,9 @@ from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.settle import recover
 from airflow_provider_chista.clickhouse import rowhash
+from airflow_provider_chista.clickhouse.load import text_file
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.sources.base import Source
@@ -66,27 +68,46 @@ class Seal:
 
         :raises FatalError: a check failed; the message says which, with counts. The rows stay in the archive either way.
         """
+        begun = self.ledger.unsealed()
         proof = self.ledger.proof()
-        if proof is None or self.ledger.last(Stage.DELETED, proof.verify_id) is None:
-            raise FatalError(
-                f"{describe(self.ledger.window)} of {self.manifests.target} has no finished purge to seal; run "
-                "PurgeSourceOperator for exactly this window"
-            )
-        batch_id = batch_of(proof.verify_id)
-        sealed = self.ledger.last(Stage.SEALED, proof.verify_id)
+        current = proof.verify_id if proof else ""
+        if current in begun and self.ledger.last(Stage.DELETED, current) is None:
+            raise FatalError(f"the purge of {self._window} is not finished; run PurgeSourceOperator again")
+        if not begun:
+            last = self.ledger.last_sealed()
+            if last is None:
+                raise FatalError(
+                    f"{self._window} has no finished purge to seal; run PurgeSourceOperator for exactly this window"
+                )
+            self._trim(last.batch_id)
+            return SealReport(last.batch_id, last.rows, last.digest, self._require_visible(last.batch_id))
+        # A purge that was killed and followed by a new proof leaves a batch of its own behind.
+        return [self._seal(verify_id) for verify_id in begun][-1]
+
+    @property
+    def _window(self) -> str:
+        return f"{describe(self.ledger.window)} of {self.manifests.target}"
+
+    def _seal(self, verify_id: str) -> SealReport:
+        batch_id = batch_of(verify_id)
+        recover(self.source, self.manifests, verify_id)
         deleted = self._deleted(batch_id)
-        if sealed is None:
-            self._require_matched(batch_id, deleted)
-        rewritten = self._require_visible(batch_id)
-        digest = self._digest(batch_id)
-        if sealed is None:
-            self.ledger.record(
-                Stage.SEALED, verify_id=proof.verify_id, batch_id=batch_id, rows=deleted, digest=digest,
-                detail={"rewritten": rewritten},
-            )  # fmt: skip
+        self._require_matched(batch_id, deleted)
+        report = SealReport(batch_id, deleted, self._digest(batch_id), self._require_visible(batch_id))
+        self.ledger.record(
+            Stage.SEALED,
+            verify_id=verify_id,
+            batch_id=batch_id,
+            rows=deleted,
+            digest=report.digest,
+            detail={"rewritten": report.rewritten},
+        )
+        self._trim(batch_id)
+        return report
+
+    def _trim(self, batch_id: str) -> None:
         while not self.stopped() and self.source.trim_log(batch_id):
             pass
-        return SealReport(batch_id, deleted, digest, rewritten)
 
     def _require_matched(self, batch_id: str, deleted: int) -> None:
         control = self.manifests.control
@@ -149,8 +170,9 @@ class Seal:
         control = self.manifests.control
         rows = control.rows(
             f"SELECT row_key, max(version) AS version FROM {control.name('deletes')} FINAL WHERE target = {{target:String}}"
-            " AND state = 'applied' AND row_key IN {keys:Array(String)} GROUP BY row_key",
-            {"target": str(self.manifests.target), "keys": keys},
+            " AND state = 'applied' AND row_key IN (SELECT k FROM wanted) GROUP BY row_key",
+            {"target": str(self.manifests.target)},
+            text_file("wanted", "k", keys),
         )
         return {row["row_key"]: row["version"] for row in rows}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.settle import recover_all
 from airflow_provider_chista.canonical import parse_key, sort_key
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Kind, Window, describe
@@ -130,6 +131,8 @@ def verify(
     kinds = table.key_kinds
     for attempt in (1, 2):
         started, verify_id = time.monotonic(), str(uuid.uuid4())
+        # What a killed purge has deleted is no difference.
+        recover_all(source, manifests, ledger)
         manifests.freeze(verify_id, window)
         rows, differences = compare(kinds, source.hashes(table, window), manifests.stream(verify_id))
         if differences.total == 0:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.external import ExternalData
 
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.errors import translated
@@ -120,10 +121,15 @@ class Control:
                 settings=settings,
             )
 
-    def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Rows of a SELECT with bound ``{name:Type}`` parameters, as dictionaries."""
+    def rows(
+        self, statement: str, parameters: Mapping[str, Any], external: ExternalData | None = None
+    ) -> list[dict[str, Any]]:
+        """Rows of a SELECT with bound ``{name:Type}`` parameters, as dictionaries.
+
+        :param external: tables of values that are too many for a parameter (the server limits the length of a request's URL).
+        """
         with translated("reading the state tables"):
-            result = self.client.query(statement, parameters=dict(parameters))
+            result = self.client.query(statement, parameters=dict(parameters), external_data=external)
         return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
     def execute(self, statement: str, parameters: Mapping[str, Any], doing: str) -> None:

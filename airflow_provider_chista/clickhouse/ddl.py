@@ -49,6 +49,10 @@ _WIDER: dict[Kind, tuple[str, ...]] = {
 """Types of a user's own table that hold a kind exactly too."""
 
 
+_QUOTED = re.compile(r"""`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*'""", re.DOTALL)
+"""Quoted names and texts of a statement."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableChange:
     """What :func:`ensure_table` did: created the table, or added columns (both false and empty: it fitted already)."""
@@ -120,8 +124,8 @@ def check_fits(types: TypeMap, table: Table, target: TableId, existing: _Existin
         differences.append(
             f"engine is {existing.engine_full.split(' ORDER BY')[0]}, it must be ReplacingMergeTree({VERSION}, {DELETED})"
         )
-    sorted_by = [part.strip().strip("`") for part in existing.sorting_key.split(",")]
-    if sorted_by != list(table.primary_key):
+    wanted = ", ".join(f"(?:{re.escape(n)}|{re.escape(sql.identifier(n))})" for n in table.primary_key)
+    if not re.fullmatch(wanted, existing.sorting_key):
         differences.append(
             f"it is ordered by ({existing.sorting_key}), it must be ordered by the primary key"
             f" ({', '.join(table.primary_key)})"
@@ -158,10 +162,13 @@ def misfit(client: Client, types: TypeMap, table: Table, target: TableId) -> str
 
 
 def has_ttl(client: Client, target: TableId) -> bool:
-    """Whether the table has a TTL, which could drop archived rows."""
+    """Whether the table or one of its columns has a TTL, which could drop archived rows or values."""
     with translated(f"looking at {target}"):
-        existing = _existing(client, target)
-    return existing is not None and " TTL " in existing.engine_full
+        statements = client.query(
+            "SELECT create_table_query FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+            parameters={"database": target.schema, "table": target.name},
+        ).result_rows
+    return any(re.search(r"\bTTL\b", _QUOTED.sub("", row[0])) for row in statements)
 
 
 def exists(client: Client, target: TableId) -> bool:

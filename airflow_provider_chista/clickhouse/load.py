@@ -114,20 +114,26 @@ def key_file(
 
     :param more: further columns by ``name Type``.
     """
-    structure, arrays = [], []
+    columns: dict[str, pa.Array[Any]] = {}
     for index, column in enumerate(table.key_columns):
         values: list[int | str | None] = [key[index] for key in keys]
         if column.archived_as is Kind.DATE:
             values = [day_of(str(value)) for value in values]
-        structure.append(f"k{index} {types.stored(column.archived_as).ddl}")
-        arrays.append(types.arrow(column.archived_as, values))
-    for described, array in (more or {}).items():
-        structure.append(described)
-        arrays.append(array)
-    block = pa.Table.from_arrays(arrays, names=[text.split(" ")[0] for text in structure])
+        described = f"k{index} {types.stored(column.archived_as).ddl}"
+        columns[described] = types.arrow(column.archived_as, values)
+    return _file(name, {**columns, **(more or {})})
+
+
+def text_file(name: str, column: str, values: Sequence[str]) -> ExternalData:
+    """Texts as a temporary table ``name`` of one query, with one column."""
+    return _file(name, {f"{column} String": pa.array(values, pa.string())})
+
+
+def _file(name: str, columns: Mapping[str, pa.Array[Any]]) -> ExternalData:
+    block = pa.Table.from_arrays(list(columns.values()), names=[text.split(" ")[0] for text in columns])
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, block.schema) as writer:
         writer.write_table(block)
     data = ExternalData()
-    data.add_file(file_name=name, data=buffer.getvalue(), fmt="Arrow", structure=structure)
+    data.add_file(file_name=name, data=buffer.getvalue(), fmt="Arrow", structure=list(columns))
     return data

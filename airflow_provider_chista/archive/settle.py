@@ -1,0 +1,49 @@
+"""What became of each row of a purge batch, in the state table ``purged``; after a crash the source's purge log tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from airflow_provider_chista.archive.ledger import Ledger, batch_of
+from airflow_provider_chista.archive.manifest import Manifests, Row
+from airflow_provider_chista.sources.base import Source
+
+DELETED = ("deleted", "")
+
+
+def settle(
+    manifests: Manifests, batch_id: str, rows: Sequence[Row], outcomes: Mapping[str, tuple[str, str]]
+) -> None:
+    """Record the outcome (state, reason) of each row, by row key; ``deleted`` wins over ``skipped``."""
+    manifests.control.insert(
+        "purged",
+        [
+            {
+                "target": str(manifests.target),
+                "row_key": row.row_key,
+                "batch_id": batch_id,
+                "row_hash": row.row_hash,
+                "version": row.version,
+                "state": outcomes[row.row_key][0],
+                "reason": outcomes[row.row_key][1],
+            }
+            for row in rows
+        ],
+    )
+
+
+def recover(source: Source, manifests: Manifests, verify_id: str) -> None:
+    """Record what the batch of a proof has deleted at the source, by the source's own purge log.
+
+    The log is written in the deleting transaction, so it is the truth after any crash. Doing it twice changes nothing.
+    """
+    batch_id = batch_of(verify_id)
+    for entries in source.logged(batch_id):
+        rows = manifests.rows(verify_id, [row_key for row_key, _ in entries])
+        settle(manifests, batch_id, rows, {row.row_key: DELETED for row in rows})
+
+
+def recover_all(source: Source, manifests: Manifests, ledger: Ledger) -> None:
+    """:func:`recover` every batch of the archive table that was begun and is not sealed, of all windows."""
+    for verify_id in ledger.unsealed(every_window=True):
+        recover(source, manifests, verify_id)
