@@ -68,14 +68,24 @@ def advance(capture: Capture, control: Control, tables: Sequence[TableId]) -> Sn
                 known["signal_id"] if known else "",
                 state.rows or 0,
             )
+        elif state.state == "failed" and known and known["state"] == "failed" and streaming:
+            # It was reported; whatever was mended since, a new request finds out.
+            state = _request(capture, control, table)
         elif state.state == "failed":
+            if known:
+                _remember(control, capture.connector, table, "failed", known["signal_id"], 0)
             raise FatalError(f"the snapshot of {table} by connector {capture.connector} {state.explain()}")
         elif state.state == "unknown" and streaming and not known:
-            signal_id = uuid.uuid4().hex
-            _remember(control, capture.connector, table, "requested", signal_id, 0)
-            capture.source.request_snapshot(signal_id, [table])
+            state = _request(capture, control, table)
         states[str(table)] = state
     return SnapshotStatus(states)
+
+
+def _request(capture: Capture, control: Control, table: TableId) -> TableSnapshot:
+    signal_id = uuid.uuid4().hex
+    _remember(control, capture.connector, table, "requested", signal_id, 0)
+    capture.source.request_snapshot(signal_id, [table])
+    return TableSnapshot("running")
 
 
 def _notifications(capture: Capture) -> SnapshotLog:
