@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowOptionalProviderFeatureException
 from airflow_provider_chista.errors import FatalError
 
 if TYPE_CHECKING:
-    from airflow_provider_chista.sources.base import Connection, Source
+    from airflow_provider_chista.sources import Source
+    from airflow_provider_chista.sources.dbapi import Connection
 
 DEFAULT_PORTS = {"mysql": 3306, "postgres": 5432}
 
@@ -89,7 +90,9 @@ class SourceHook(BaseHook):
             made: Connection = hook.get_conn()
             return made
 
-        return open_source(connect)
+        port = connection.port or DEFAULT_PORTS[connection.conn_type]
+        label = f"connection {self.source_conn_id} (user {connection.login} at {connection.host}:{port})"
+        return open_source(connect, label=label)
 
     def endpoint(self) -> Endpoint:
         """Host, port, user, password and database of the connection, without connecting.
