@@ -79,6 +79,8 @@ def topic_drained(
     connections: Connections, *, topic: str, target: str, ends: Mapping[str, int] | None
 ) -> Checked:
     """The archive table's recorded positions are at the wanted ends (None: at the topic's ends of now)."""
+    if ends is not None and not ends:
+        return Checked(True, f"{topic} had no records at the barrier", 0)
     with connections.opened() as services:
         try:
             state = services.kafka.describe(topic)
