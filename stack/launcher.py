@@ -20,6 +20,7 @@ from stack.settings import HOST, Stack
 from stack.supervisor import Supervisor
 
 _POLL_SECONDS = 0.2
+_PORT_SECONDS = 3
 _LOG_TAIL_LINES = 15
 
 # The consumers of other services end first, then those.
@@ -70,19 +71,29 @@ def _install(stack: Stack, services: list[Service]) -> None:
 
 def _refuse_taken_ports(stack: Stack, supervisor: Supervisor, services: list[Service]) -> None:
     known = supervisor.known()
+    # The ports of a service that was killed just now are free when the last of its threads is gone.
+    deadline = time.monotonic() + _PORT_SECONDS
     for service in services:
         if known.get(service.name, {}).get("pid"):
             continue
         for name in service.ports:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, stack.ports[name]))
-                except OSError as error:
+            while taken := _taken(stack.ports[name]):
+                if time.monotonic() > deadline:
                     raise StackError(
-                        f"port {stack.ports[name]} ({name}) is taken by another program: {error.strerror}. "
-                        "Choose another base port: CHISTA_BASE_PORT=21000 make up"
-                    ) from error
+                        f"port {stack.ports[name]} ({name}) is taken by another program: {taken}. "
+                        f"Choose another base port: CHISTA_BASE_PORT={stack.base_port + 1000}"
+                    )
+                time.sleep(_POLL_SECONDS)
+
+
+def _taken(port: int) -> str | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error.strerror
+    return None
 
 
 def _in_order(services: list[Service], action: Callable[[Service], None]) -> None:

@@ -120,7 +120,6 @@ def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy:
         environment=process_environment,
         healthy=healthy,
         after=("postgres",),
-        start_seconds=120,
     )
 
 

@@ -46,7 +46,7 @@ class Service:
     set_up: Callable[[Stack], None] = _nothing
     after: tuple[str, ...] = ()
     stop_signal: str = "TERM"
-    start_seconds: int = 60
+    start_seconds: int = 180
 
 
 def http_answer(url: str) -> tuple[int, bytes]:
