@@ -1,8 +1,8 @@
 """From a driver's error to one of ours: fatal or transient, with the remedy.
 
-A table row names codes of the server (MySQL and MariaDB: error numbers, PostgreSQL: SQLSTATEs, whole or the two
-characters of a class) and says what they mean. Errors are recognised by the shape that PEP 249 gives them, so no driver is imported and both
-psycopg versions work.
+A table row names codes of the server (MySQL and MariaDB: error numbers, PostgreSQL: SQLSTATEs, or the two characters of a
+class of them) and says what they mean. Errors are recognised by the shape that PEP 249 gives them, so no driver is imported
+and both psycopg versions work.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ CHECKS = Checks(
     setup="sources/setup/mariadb.sql",
     minimum=(10, 6),
     settings=common_settings(
-        "SET GLOBAL {assignment}, and the same line in the [mysqld] section of the server's configuration"
+        "SET GLOBAL {assignment}; and write {assignment} into the [mysqld] section of the server's configuration"
     ),
     foreign_keys=_FOREIGN_KEYS,
     # SHOW GRANTS of MariaDB expands the active role by itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_chista.sources.mysqlchecks import Checks, Setting, common_settings, one_of
+from airflow_provider_chista.sources.mysqlchecks import AGAIN, Checks, Setting, common_settings, one_of
 from airflow_provider_chista.sources.mysqlfamily import MySQLFamilySource
 from airflow_provider_chista.sources.mysqlgrants import requirements
 
@@ -28,7 +28,7 @@ CHECKS = Checks(
             "binlog_row_value_options",
             one_of(""),
             "JSON columns arrive as partial updates",
-            _PERSIST.format(assignment="binlog_row_value_options = ''"),
+            _PERSIST.format(assignment="binlog_row_value_options = ''") + AGAIN,
         ),
     ),
     foreign_keys=_FOREIGN_KEYS,

@@ -15,6 +15,8 @@ from airflow_provider_chista.sources.mysqlgrants import Requirement, User, curre
 
 LOG_BIN_REMEDY = "set log_bin = binlog and a server_id in the [mysqld] section of the server's configuration and restart it"
 
+AGAIN = "; let the applications connect again, since a session keeps the value that it began with"
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -49,20 +51,19 @@ def common_settings(persist: str) -> tuple[Setting, ...]:
 
     :param persist: how the engine sets a global variable for good; ``{assignment}`` is ``name = value``.
     """
-    again = "; let the applications connect again, since a session keeps the value that it began with"
     return (
         Setting("log_bin", one_of("ON", "1"), "there is no change stream", LOG_BIN_REMEDY),
         Setting(
             "binlog_format",
             one_of("ROW"),
             "statements do not carry the rows",
-            persist.format(assignment="binlog_format = 'ROW'") + again,
+            persist.format(assignment="binlog_format = 'ROW'") + AGAIN,
         ),
         Setting(
             "binlog_row_image",
             one_of("FULL"),
             "events lack columns",
-            persist.format(assignment="binlog_row_image = 'FULL'") + again,
+            persist.format(assignment="binlog_row_image = 'FULL'") + AGAIN,
         ),
         Setting(
             "server_id",

@@ -65,17 +65,21 @@ _CONTROL = """
 
 # The table and, when it is partitioned, all of its partitions.
 _TREE = """
-    WITH tree AS (
-        SELECT %s::regclass::oid AS relid
-        UNION SELECT relid::oid FROM pg_partition_tree(%s::regclass)
+    WITH root AS (
+        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = %s AND c.relname = %s
+    ), tree AS (
+        SELECT oid AS relid FROM root
+        UNION SELECT p.relid::oid FROM root, pg_partition_tree(root.oid) p
     )"""
 _STORAGE = f"""{_TREE}
     SELECT c.oid::regclass::text, c.relreplident::text, c.relpersistence::text, c.reltoastrelid <> 0,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisreplident)
     FROM pg_class c JOIN tree ON tree.relid = c.oid WHERE c.relkind IN ('r', 'p') ORDER BY 1"""
 _INHERITED = """
-    SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
-    WHERE c.oid = %s::regclass AND c.relkind = 'r'"""
+    SELECT count(*) FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'r'"""
 _FOREIGN_KEYS = f"""{_TREE}
     SELECT k.conname, n.nspname, c.relname, k.confdeltype::text
     FROM pg_constraint k
@@ -151,26 +155,26 @@ def settings(cursor: Cursor, where: str, slot: str | None) -> list[Finding]:
 
 def table(cursor: Cursor, table: Table, listed: Collection[str], publication: str | None) -> list[Finding]:
     """Key, columns, replica identity, publication, and what else a delete would do."""
-    name = quoted(table.id.schema, table.id.name)
-    findings = [*archivable(table), *_storage(cursor, table.id, name)]
+    path = (table.id.schema, table.id.name)
+    findings = [*archivable(table), *_storage(cursor, table.id)]
     if publication is not None:
-        findings += _publication(cursor, table.id, name, publication)
-    cursor.execute(_FOREIGN_KEYS, (name, name))
+        findings += _publication(cursor, table.id, publication)
+    cursor.execute(_FOREIGN_KEYS, path)
     findings += [
         foreign_key(table.id, TableId(schema, child), key, DELETE_ACTIONS.get(action), listed)
         for key, schema, child, action in cursor.fetchall()
     ]
     for what, query in (("trigger", _TRIGGERS), ("rule", _RULES)):
-        cursor.execute(query, (name, name))
+        cursor.execute(query, path)
         findings += [
             trigger(table.id, f"{table.id.schema}.{found}", listed, what) for (found,) in cursor.fetchall()
         ]
     return findings
 
 
-def _storage(cursor: Cursor, table: TableId, name: str) -> list[Finding]:
-    findings = []
-    cursor.execute(_STORAGE, (name, name))
+def _storage(cursor: Cursor, table: TableId) -> list[Finding]:
+    findings, path = [], (table.schema, table.name)
+    cursor.execute(_STORAGE, path)
     for relation, identity, persistence, toastable, by_primary_key in cursor.fetchall():
         full = f"ALTER TABLE {relation} REPLICA IDENTITY FULL;"
         if persistence != "p":
@@ -209,7 +213,7 @@ def _storage(cursor: Cursor, table: TableId, name: str) -> list[Finding]:
                     full,
                 )
             )
-    cursor.execute(_INHERITED, (name,))
+    cursor.execute(_INHERITED, path)
     if cursor.fetchall()[0][0]:
         findings.append(
             Finding(
@@ -223,7 +227,9 @@ def _storage(cursor: Cursor, table: TableId, name: str) -> list[Finding]:
     return findings
 
 
-def _publication(cursor: Cursor, table: TableId, name: str, publication: str) -> list[Finding]:
+def _publication(cursor: Cursor, table: TableId, publication: str) -> list[Finding]:
+    path = (table.schema, table.name)
+    name = quoted(*path)
     subject = f"publication {publication}"
     control = names([quoted(CONTROL_SCHEMA, control) for control in CONTROL_TABLES])
 
@@ -244,7 +250,7 @@ def _publication(cursor: Cursor, table: TableId, name: str, publication: str) ->
                 f"ALTER PUBLICATION {quoted(publication)} SET (publish = 'insert, update, delete, truncate');",
             )
         )
-    cursor.execute(_PUBLISHED, (name, name, publication))
+    cursor.execute(_PUBLISHED, (*path, publication))
     published = {TableId(schema, child) for schema, child in cursor.fetchall()}
     if not published:
         findings.append(
@@ -260,7 +266,7 @@ def _publication(cursor: Cursor, table: TableId, name: str, publication: str) ->
             )
         )
     if has_filters:
-        cursor.execute(_FILTERS, (name, name, publication))
+        cursor.execute(_FILTERS, (*path, publication))
         if any(rows or columns for rows, columns in cursor.fetchall()):
             findings.append(
                 finding(

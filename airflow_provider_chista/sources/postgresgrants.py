@@ -56,18 +56,21 @@ REQUIREMENTS: dict[Role, tuple[Requirement, ...]] = {
     ),
 }
 
-# A name that does not exist is not a missing grant: the catalogue and the check of the control tables tell that.
+# By way of the catalogue: a cast to regclass fails where the user has no USAGE on the schema. A name that does not exist
+# is not a missing grant: Source.catalogue and the check of the control tables tell that.
 _TABLE_LACKS = """
-    SELECT p FROM unnest(%s::text[]) p
-    WHERE to_regclass(%s) IS NOT NULL AND NOT has_table_privilege(to_regclass(%s)::oid, p)"""
+    SELECT p FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, unnest(%s::text[]) p
+    WHERE n.nspname = %s AND c.relname = %s AND NOT has_table_privilege(c.oid, p)"""
 _SCHEMA_LACKS = """
-    SELECT p FROM unnest(%s::text[]) p
-    WHERE to_regnamespace(%s) IS NOT NULL AND NOT has_schema_privilege(to_regnamespace(%s)::oid, p)"""
+    SELECT p FROM pg_namespace n, unnest(%s::text[]) p
+    WHERE n.nspname = %s AND NOT has_schema_privilege(n.oid, p)"""
 _REPLICATION = """
     SELECT current_user, rolsuper OR rolreplication OR COALESCE(
                (SELECT pg_has_role(current_user, oid, 'usage') FROM pg_roles WHERE rolname = 'rds_replication'), false)
     FROM pg_roles WHERE rolname = current_user"""
-_POLICIES = "SELECT row_security_active(%s::regclass::oid)"
+_POLICIES = """
+    SELECT row_security_active(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s"""
 
 
 def quoted(*identifiers: str) -> str:
@@ -91,8 +94,9 @@ def grants(cursor: Cursor, role: Role, tables: Sequence[TableId]) -> list[Findin
             )
         )
     for requirement in REQUIREMENTS[role]:
-        for target, query, keyword in _objects(requirement.scope, tables):
-            cursor.execute(query, (list(requirement.privileges), target, target))
+        for query, path, keyword in _objects(requirement.scope, tables):
+            cursor.execute(query, (list(requirement.privileges), *path))
+            target = quoted(*path)
             if lacking := names([row[0] for row in cursor.fetchall()]):
                 findings.append(
                     Finding(
@@ -111,12 +115,8 @@ def grants(cursor: Cursor, role: Role, tables: Sequence[TableId]) -> list[Findin
 def _hidden_rows(cursor: Cursor, user: str, tables: Sequence[TableId]) -> list[Finding]:
     findings = []
     for table in tables:
-        name = quoted(table.schema, table.name)
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))
-        if not cursor.fetchall()[0][0]:
-            continue
-        cursor.execute(_POLICIES, (name,))
-        if cursor.fetchall()[0][0]:
+        cursor.execute(_POLICIES, (table.schema, table.name))
+        if any(active for (active,) in cursor.fetchall()):
             findings.append(
                 Finding(
                     "row security",
@@ -129,12 +129,15 @@ def _hidden_rows(cursor: Cursor, user: str, tables: Sequence[TableId]) -> list[F
     return findings
 
 
-def _objects(scope: Scope, tables: Sequence[TableId]) -> list[tuple[str, str, str]]:
+def _objects(scope: Scope, tables: Sequence[TableId]) -> list[tuple[str, tuple[str, ...], str]]:
+    """Query for the missing privileges, name, and what GRANT puts before the name."""
     if scope == "schema":
-        schemas = dict.fromkeys(table.schema for table in tables)
-        return [(quoted(schema), _SCHEMA_LACKS, "SCHEMA ") for schema in schemas]
+        return [
+            (_SCHEMA_LACKS, (schema,), "SCHEMA ")
+            for schema in dict.fromkeys(table.schema for table in tables)
+        ]
     if scope == "control schema":
-        return [(quoted(CONTROL_SCHEMA), _SCHEMA_LACKS, "SCHEMA ")]
+        return [(_SCHEMA_LACKS, (CONTROL_SCHEMA,), "SCHEMA ")]
     if scope == "table":
-        return [(quoted(table.schema, table.name), _TABLE_LACKS, "") for table in tables]
-    return [(quoted(CONTROL_SCHEMA, scope), _TABLE_LACKS, "")]
+        return [(_TABLE_LACKS, (table.schema, table.name), "") for table in tables]
+    return [(_TABLE_LACKS, (CONTROL_SCHEMA, scope), "")]

@@ -1,8 +1,8 @@
 """Real servers for the tests of the sources: those of the stack, and throw-away ones with wrong settings.
 
-Addresses and passwords come from the environment (``python3 -m stack env``): ``AIRFLOW_CONN_<ENGINE>_<ROLE>`` in JSON form for
-the least-privilege users, ``CHISTA_<ENGINE>_ROOT_PASSWORD`` for what a test sets up. A test schema has a name of its own and is
-dropped at the end of its module.
+Addresses and passwords come from the environment (``python3 -m stack env``): ``AIRFLOW_CONN_<ENGINE>_<ROLE>`` in JSON form
+for the least-privilege users, ``CHISTA_<ENGINE>_ROOT_PASSWORD`` for what a test sets up. A test schema has a name of its own
+and is dropped at the end of its module.
 """
 
 from __future__ import annotations
@@ -40,10 +40,14 @@ def connect(flavour: str, host: str, port: int, user: str, password: str, databa
     if flavour == "postgres":
         import psycopg
 
-        return psycopg.connect(host=host, port=port, user=user, password=password, dbname=database or "postgres")
+        return psycopg.connect(
+            host=host, port=port, user=user, password=password, dbname=database or "postgres"
+        )
     import MySQLdb
 
-    made = MySQLdb.connect(host=host, port=port, user=user, password=password, database=database or "", charset="utf8mb4")
+    made = MySQLdb.connect(
+        host=host, port=port, user=user, password=password, database=database or "", charset="utf8mb4"
+    )
     made.autocommit(True)
     return made
 
@@ -59,7 +63,9 @@ class Server:
     password: str = field(repr=False)
     database: str | None = None
 
-    def connect(self, user: str | None = None, password: str | None = None, database: str | None = None) -> Any:
+    def connect(
+        self, user: str | None = None, password: str | None = None, database: str | None = None
+    ) -> Any:
         return connect(
             self.flavour,
             self.host,
@@ -72,7 +78,9 @@ class Server:
     def source(self, user: str | None = None, password: str | None = None) -> Source:
         return open_source(lambda: self.connect(user, password))
 
-    def execute(self, *statements: str, user: str | None = None, password: str | None = None) -> list[tuple[Any, ...]]:
+    def execute(
+        self, *statements: str, user: str | None = None, password: str | None = None
+    ) -> list[tuple[Any, ...]]:
         """Run statements as the administrator (or another user); rows of the last one."""
         with closing(self.connect(user, password)) as connection:
             if self.flavour == "postgres":
@@ -200,6 +208,13 @@ class ThrowAway:
 
     folder: Path
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    servers: dict[tuple[str, ...], Server] = field(default_factory=dict)
+
+    def shared(self, flavour: str, *options: str) -> Server:
+        """One server for all tests that want the same settings and leave it as they found it."""
+        if (flavour, *options) not in self.servers:
+            self.servers[flavour, *options] = self.start(flavour, *options)
+        return self.servers[flavour, *options]
 
     def start(self, flavour: str, *options: str) -> Server:
         place = self.folder / f"{flavour}-{len(self.running)}"
@@ -217,9 +232,12 @@ class ThrowAway:
             try:
                 server.execute("SELECT 1")
                 return server
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  of whichever driver
                 if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"{flavour} did not start: {error}\n{(place / 'server.log').read_text()}", pytrace=False)
+                    pytest.fail(
+                        f"{flavour} did not start: {error}\n{(place / 'server.log').read_text()}",
+                        pytrace=False,
+                    )
                 time.sleep(0.3)
 
     def stop(self) -> None:
@@ -253,15 +271,31 @@ def start_mysql(place: Path, port: int, options: list[str]) -> Launch:
         *(["--user=root"] if os.geteuid() == 0 else []),
     ]
     environment = {"OPENSSL_CONF": "/dev/null"}
-    subprocess.run([*base, "--initialize-insecure"], env=os.environ | environment, check=True, capture_output=True)
-    here = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={place}/s.sock", "--mysqlx=OFF", "--pid-file=pid"]
+    template = place.parent / "mysql-template"
+    if not template.exists():
+        initialise = [*base, "--initialize-insecure", f"--datadir={template}"]
+        subprocess.run(initialise, env=os.environ | environment, check=True, capture_output=True)
+        (template / "auto.cnf").unlink()
+    shutil.copytree(template, place / "data")
+    here = [
+        f"--port={port}",
+        "--bind-address=127.0.0.1",
+        f"--socket={place}/s.sock",
+        "--mysqlx=OFF",
+        "--pid-file=pid",
+    ]
     return [*base, *here, *options], environment, {}
 
 
 def start_mariadb(place: Path, port: int, options: list[str]) -> Launch:
     user = ["--user=root"] if os.geteuid() == 0 else []
     base = ["--no-defaults", f"--datadir={place / 'data'}", *user]
-    install = [program("mariadb-install-db"), *base, "--skip-test-db", "--auth-root-authentication-method=normal"]
+    install = [
+        program("mariadb-install-db"),
+        *base,
+        "--skip-test-db",
+        "--auth-root-authentication-method=normal",
+    ]
     subprocess.run(install, check=True, capture_output=True)
     here = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={place}/s.sock"]
     return [program("mariadbd"), *base, *here, *options], {}, {}
@@ -277,9 +311,31 @@ def start_postgres(place: Path, port: int, options: list[str]) -> Launch:
             if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o001 == 0:
                 parent.chmod(parent.stat().st_mode | 0o011)
     data = place / "data"
-    initialise = [program("initdb"), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-D", str(data)]
+    initialise = [
+        program("initdb"),
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "-D",
+        str(data),
+    ]
     subprocess.run(initialise, check=True, capture_output=True, cwd=place, **account)
-    here = ["-D", str(data), "-p", str(port), "-k", str(place), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+    here = [
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-k",
+        str(place),
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "fsync=off",
+    ]
     return [program("postgres"), *here, *options], {}, account
 
 

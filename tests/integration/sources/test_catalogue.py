@@ -116,14 +116,18 @@ def typed(schema: Any) -> Any:
 
 
 def columns_of(schema: Any, types: dict[str, Any]) -> str:
-    return ", ".join(["id INT PRIMARY KEY", *[f"c{i} {t.format(schema=schema.name)}" for i, t in enumerate(types)]])
+    return ", ".join(
+        ["id INT PRIMARY KEY", *[f"c{i} {t.format(schema=schema.name)}" for i, t in enumerate(types)]]
+    )
 
 
 def test_every_supported_type_has_its_kind(typed: Any) -> None:
     expected = SUPPORTED[typed.flavour]
     typed.create("supported", columns_of(typed, expected))
     table = typed.catalogue("supported")
-    assert {declared: column.kind for declared, column in zip(expected, table.columns[1:], strict=True)} == expected
+    assert {
+        declared: column.kind for declared, column in zip(expected, table.columns[1:], strict=True)
+    } == expected
     assert table.refused == ()
     table.require_archivable()
 
@@ -141,7 +145,9 @@ def test_every_other_type_is_refused_by_name(typed: Any) -> None:
 
 def test_a_name_that_the_archive_reserves_is_refused(schema: Any) -> None:
     schema.create("reserved", "id INT PRIMARY KEY, _chista_version INT")
-    assert "reserved for the archive" in (schema.catalogue("reserved").column("_chista_version").refusal or "")
+    assert "reserved for the archive" in (
+        schema.catalogue("reserved").column("_chista_version").refusal or ""
+    )
 
 
 def test_columns_come_in_ordinal_order_and_the_key_in_key_order(schema: Any) -> None:
@@ -184,7 +190,10 @@ def test_a_missing_table_is_named_beside_those_that_exist(schema: Any) -> None:
 
 
 def test_a_missing_schema_is_named(schema: Any) -> None:
-    with schema.source("verify") as source, pytest.raises(FatalError, match=r"no_such_schema\.t does not exist"):
+    with (
+        schema.source("verify") as source,
+        pytest.raises(FatalError, match=r"no_such_schema\.t does not exist"),
+    ):
         source.catalogue(TableId("no_such_schema", "t"))
 
 

@@ -101,7 +101,10 @@ def test_a_snapshot_is_asked_for_once_per_id(schema: Any) -> None:
     ((kind, data),) = schema.server.execute(f"SELECT type, data FROM {name} WHERE id = '{signal_id}'")
     schema.server.execute(f"DELETE FROM {name} WHERE id = '{signal_id}'")
     assert kind == "execute-snapshot"
-    assert json.loads(data) == {"type": "incremental", "data-collections": ["no_such_schema.a", "no_such_schema.b"]}
+    assert json.loads(data) == {
+        "type": "incremental",
+        "data-collections": ["no_such_schema.a", "no_such_schema.b"],
+    }
 
 
 def test_the_set_up_can_be_repeated(schema: Any) -> None:

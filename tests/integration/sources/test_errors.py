@@ -78,7 +78,9 @@ def test_errors_of_the_callers_own_connect_pass_through() -> None:
         open_source(connect)
 
 
-def test_a_server_killed_in_the_middle_is_transient_and_a_restarted_one_serves_again(server: Any, throw_away: Any) -> None:
+def test_a_server_killed_in_the_middle_is_transient_and_a_restarted_one_serves_again(
+    server: Any, throw_away: Any
+) -> None:
     other = throw_away.start(server.flavour)
     place = "s"
     other.execute(
@@ -142,13 +144,22 @@ def test_cursors_of_the_users_choice_do_not_matter(server: Any) -> None:
             from psycopg.rows import dict_row
 
             return psycopg.connect(
-                host=server.host, port=server.port, user=server.user, password=server.password, row_factory=dict_row
+                host=server.host,
+                port=server.port,
+                user=server.user,
+                password=server.password,
+                row_factory=dict_row,
             )
         import MySQLdb
         from MySQLdb.cursors import DictCursor
 
         return MySQLdb.connect(
-            host=server.host, port=server.port, user=server.user, password=server.password, cursorclass=DictCursor, charset="latin1"
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password,
+            cursorclass=DictCursor,
+            charset="latin1",
         )
 
     with open_source(connect) as source:

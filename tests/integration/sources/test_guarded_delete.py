@@ -16,7 +16,9 @@ from airflow_provider_chista.errors import FatalError, RefusedError, TransientEr
 from airflow_provider_chista.model import Table
 from airflow_provider_chista.sources import Source
 
-SEQUENCE = "JSON_TABLE(CONCAT('[1', REPEAT(',1', 5000), ']'), '$[*]' COLUMNS (a FOR ORDINALITY)) g WHERE a > 100"
+SEQUENCE = (
+    "JSON_TABLE(CONCAT('[1', REPEAT(',1', 5000), ']'), '$[*]' COLUMNS (a FOR ORDINALITY)) g WHERE a > 100"
+)
 COLUMNS = "id INT PRIMARY KEY, name VARCHAR(255), d DATE"
 Hashes = list[tuple[str, str]]
 
@@ -33,7 +35,9 @@ class Purge:
         self.hashes: Hashes = [row for chunk in self.source.hashes(self.table, None) for row in chunk]
 
     def delete(self, rows: Hashes | None = None, source: Source | None = None) -> list[str]:
-        return (source or self.source).guarded_delete(self.table, self.batch, self.hashes if rows is None else rows)
+        return (source or self.source).guarded_delete(
+            self.table, self.batch, self.hashes if rows is None else rows
+        )
 
     def logged(self) -> Hashes:
         return [row for page in self.source.logged(self.batch) for row in page]
@@ -42,7 +46,9 @@ class Purge:
         return [row[0] for row in self.execute(f"SELECT id FROM {self.schema.named(self.name)} ORDER BY id")]
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = self.schema.server.execute(statement.format(t=self.schema.named(self.name)))
+        rows: list[tuple[Any, ...]] = self.schema.server.execute(
+            statement.format(t=self.schema.named(self.name))
+        )
         return rows
 
     def close(self) -> None:
@@ -67,7 +73,9 @@ def test_equal_rows_are_deleted_and_logged(purge: Purge) -> None:
 
 def test_the_log_names_the_table(purge: Purge) -> None:
     purge.delete(purge.hashes[:1])
-    rows = purge.execute(f"SELECT table_name, row_key, row_hash FROM chista.purge_log WHERE batch_id = '{purge.batch}'")
+    rows = purge.execute(
+        f"SELECT table_name, row_key, row_hash FROM chista.purge_log WHERE batch_id = '{purge.batch}'"
+    )
     assert list(rows) == [(str(purge.table.id), *purge.hashes[0])]
 
 
@@ -134,7 +142,9 @@ def test_an_update_committed_while_the_delete_waits_keeps_its_row(purge: Purge) 
     """The application holds the row's lock, the delete waits for it, the application commits: only that row stays."""
     with closing(purge.schema.server.connect()) as application, ThreadPoolExecutor(1) as pool:
         set_autocommit(application, on=False)
-        application.cursor().execute(f"UPDATE {purge.schema.named(purge.name)} SET name = 'live' WHERE id = 5")
+        application.cursor().execute(
+            f"UPDATE {purge.schema.named(purge.name)} SET name = 'live' WHERE id = 5"
+        )
         running = pool.submit(purge.delete)
         time.sleep(1)
         assert not running.done(), "the delete did not wait for the lock"
@@ -149,7 +159,9 @@ def test_an_update_committed_while_the_delete_waits_keeps_its_row(purge: Purge) 
 def test_an_update_rolled_back_while_the_delete_waits_does_not_keep_it(purge: Purge) -> None:
     with closing(purge.schema.server.connect()) as application, ThreadPoolExecutor(1) as pool:
         set_autocommit(application, on=False)
-        application.cursor().execute(f"UPDATE {purge.schema.named(purge.name)} SET name = 'live' WHERE id = 5")
+        application.cursor().execute(
+            f"UPDATE {purge.schema.named(purge.name)} SET name = 'live' WHERE id = 5"
+        )
         running = pool.submit(purge.delete)
         time.sleep(1)
         application.rollback()
@@ -159,7 +171,9 @@ def test_an_update_rolled_back_while_the_delete_waits_does_not_keep_it(purge: Pu
 def test_a_lock_that_stays_is_transient_and_nothing_is_deleted(purge: Purge) -> None:
     with closing(purge.schema.server.connect()) as application:
         set_autocommit(application, on=False)
-        application.cursor().execute(f"UPDATE {purge.schema.named(purge.name)} SET name = 'live' WHERE id = 5")
+        application.cursor().execute(
+            f"UPDATE {purge.schema.named(purge.name)} SET name = 'live' WHERE id = 5"
+        )
         begun = time.monotonic()
         with pytest.raises(TransientError, match="holds the row locks"):
             purge.delete()
@@ -209,7 +223,10 @@ def test_a_batch_of_five_thousand_rows(schema: Any) -> None:
 @pytest.mark.parametrize(
     ("columns", "rows"),
     [
-        ("k VARCHAR(60) PRIMARY KEY, n INT", [("a", 1), ("B", 2), ("it's", 3), ('q"|,\\n', 4), ("é😀\n", 5), ("", 6)]),
+        (
+            "k VARCHAR(60) PRIMARY KEY, n INT",
+            [("a", 1), ("B", 2), ("it's", 3), ('q"|,\\n', 4), ("é😀\n", 5), ("", 6)],
+        ),
         (
             "a INT, b VARCHAR(20), d DATE, n INT, PRIMARY KEY (a, b, d)",
             [(1, "x", "1000-01-01", 1), (1, "y|1:z", "9999-12-31", None), (-5, "", "2020-02-29", 3)],
@@ -238,7 +255,7 @@ def test_a_key_that_only_the_collation_finds_equal_deletes_nothing(schema: Any) 
 
 def test_a_column_added_since_the_proof_stops_the_delete(purge: Purge) -> None:
     purge.execute("ALTER TABLE {t} ADD COLUMN extra INT DEFAULT 7")
-    with pytest.raises(RefusedError, match="columns or the key of .* changed"):
+    with pytest.raises(RefusedError, match=r"columns or the key of .* changed"):
         purge.delete()
     assert len(purge.left()) == 10
     assert purge.logged() == []
@@ -249,14 +266,16 @@ def test_a_delete_that_deletes_less_than_it_logged_is_rolled_back(purge: Purge) 
     if purge.schema.flavour != "postgres":
         pytest.skip("triggers of MySQL and MariaDB cannot swallow a row")
     function = purge.schema.named("swallow")
-    purge.execute(f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    purge.execute(
+        f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    )
     server = purge.schema.server
     server.execute(
         f"CREATE TRIGGER swallow_{purge.name} BEFORE INSERT ON chista.purge_log FOR EACH ROW "
         f"WHEN (NEW.batch_id = '{purge.batch}' AND NEW.row_key = '4') EXECUTE FUNCTION {function}()"
     )
     try:
-        with pytest.raises(RefusedError, match="logged 9 rows .* but deleted 10"):
+        with pytest.raises(RefusedError, match=r"logged 9 rows .* but deleted 10"):
             purge.delete()
     finally:
         server.execute(f"DROP TRIGGER swallow_{purge.name} ON chista.purge_log")
@@ -267,7 +286,8 @@ def test_a_delete_that_deletes_less_than_it_logged_is_rolled_back(purge: Purge) 
 def test_a_row_with_children_fails_with_the_reason(schema: Any) -> None:
     purge = Purge(schema, COLUMNS, [(1, "parent", None)])
     schema.create(
-        f"child_{purge.name}", f"id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES {schema.named(purge.name)} (id)"
+        f"child_{purge.name}",
+        f"id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES {schema.named(purge.name)} (id)",
     )
     schema.insert(f"child_{purge.name}", [(1, 1)])
     with pytest.raises(FatalError, match="purge the referring rows first"):
@@ -306,7 +326,9 @@ def test_the_key_index_serves_the_delete(schema: Any) -> None:
     """EXPLAIN shows the primary key's index on the table, with a text key in another collation too."""
     charset = "" if schema.flavour == "postgres" else " CHARACTER SET latin1 COLLATE latin1_german1_ci"
     purge = Purge(
-        schema, f"a BIGINT, b VARCHAR(20){charset}, n INT, PRIMARY KEY (a, b)", [(i, f"k{i}", i) for i in range(20)]
+        schema,
+        f"a BIGINT, b VARCHAR(20){charset}, n INT, PRIMARY KEY (a, b)",
+        [(i, f"k{i}", i) for i in range(20)],
     )
     fill = "generate_series(100, 50000) AS g (a)" if schema.flavour == "postgres" else SEQUENCE
     purge.execute(f"INSERT INTO {{t}} SELECT a, CONCAT('k', a), a FROM {fill}")

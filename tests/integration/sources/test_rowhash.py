@@ -44,16 +44,31 @@ HOSTILE = (
     "x" * 5_000,
     "😀" * 1_000,
 )
-DATES = ("1000-01-01", "1582-10-04", "1582-10-10", "1582-10-15", "1969-12-31", "1970-01-01", "2024-02-29", "9999-12-31")
+DATES = (
+    "1000-01-01",
+    "1582-10-04",
+    "1582-10-10",
+    "1582-10-15",
+    "1969-12-31",
+    "1970-01-01",
+    "2024-02-29",
+    "9999-12-31",
+)
 
 
 def kinds_of(table: Table) -> list[Kind]:
     return [column.kind for column in table.columns if column.kind]
 
 
-def streamed(schema: Any, name: str, window: Window | None = None, chunk_rows: int = 1_000) -> list[tuple[str, str]]:
+def streamed(
+    schema: Any, name: str, window: Window | None = None, chunk_rows: int = 1_000
+) -> list[tuple[str, str]]:
     with schema.source("verify") as source:
-        return [row for chunk in source.hashes(source.catalogue(schema.id(name)), window, chunk_rows) for row in chunk]
+        return [
+            row
+            for chunk in source.hashes(source.catalogue(schema.id(name)), window, chunk_rows)
+            for row in chunk
+        ]
 
 
 def assert_hashes(schema: Any, name: str, rows: Sequence[tuple[Value, ...]]) -> None:
@@ -62,10 +77,7 @@ def assert_hashes(schema: Any, name: str, rows: Sequence[tuple[Value, ...]]) -> 
     kinds, places = kinds_of(table), [table.columns.index(column) for column in table.key_columns]
     key_kinds = [kinds[place] for place in places]
     expected = sorted(
-        (
-            (row_text(key_kinds, [row[place] for place in places]), row_hash(kinds, row))
-            for row in rows
-        ),
+        ((row_text(key_kinds, [row[place] for place in places]), row_hash(kinds, row)) for row in rows),
         key=lambda pair: sort_key(parse_key(key_kinds, pair[0])),
     )
     assert streamed(schema, name) == expected
@@ -82,7 +94,16 @@ def test_hostile_texts(schema: Any) -> None:
 def test_no_two_neighbours_can_be_confused(schema: Any) -> None:
     """NULL beside '~', and a separator that moves from one column to the next."""
     schema.create("neighbours", "id INT PRIMARY KEY, a VARCHAR(20), b VARCHAR(20)")
-    pairs = [(None, "~"), ("~", None), ("", None), (None, ""), ("a|1:b", ""), ("a", "b|0:"), ("1:a", ""), ("", "1:a")]
+    pairs = [
+        (None, "~"),
+        ("~", None),
+        ("", None),
+        (None, ""),
+        ("a|1:b", ""),
+        ("a", "b|0:"),
+        ("1:a", ""),
+        ("", "1:a"),
+    ]
     schema.insert("neighbours", [(i, *pair) for i, pair in enumerate(pairs)])
     with schema.source("verify") as source:
         table = source.catalogue(schema.id("neighbours"))
@@ -112,7 +133,9 @@ INTEGERS["mariadb"] = INTEGERS["mysql"]
 def test_integers_at_their_bounds(schema: Any) -> None:
     types = INTEGERS[schema.flavour]
     schema.create("integers", ", ".join(["id INT PRIMARY KEY", *[f"c{i} {t}" for i, t in enumerate(types)]]))
-    bounds = [(-(2**23), 2**23 - 1) if t == "MEDIUMINT" else INTEGER_BOUNDS[kind] for t, kind in types.items()]
+    bounds = [
+        (-(2**23), 2**23 - 1) if t == "MEDIUMINT" else INTEGER_BOUNDS[kind] for t, kind in types.items()
+    ]
     rows: list[tuple[Value, ...]] = [
         (1, *[low for low, _ in bounds]),
         (2, *[high for _, high in bounds]),
@@ -125,7 +148,9 @@ def test_integers_at_their_bounds(schema: Any) -> None:
 
 
 def test_integer_keys_at_their_bounds(schema: Any) -> None:
-    declared, kind = ("BIGINT", Kind.INT64) if schema.flavour == "postgres" else ("BIGINT UNSIGNED", Kind.UINT64)
+    declared, kind = (
+        ("BIGINT", Kind.INT64) if schema.flavour == "postgres" else ("BIGINT UNSIGNED", Kind.UINT64)
+    )
     low, high = INTEGER_BOUNDS[kind]
     schema.create("bound_keys", f"id {declared} PRIMARY KEY, a INT")
     rows = [(value, 1) for value in (high, low, 5, 1_000_000_007)]
@@ -156,7 +181,8 @@ def test_dates_that_the_archive_cannot_hold_never_look_like_others(schema: Any) 
     else:
         odd = ("0000-00-00", "2020-05-00", "2020-02-30")
         schema.server.execute(
-            "SET sql_mode = 'ALLOW_INVALID_DATES'", *[f"INSERT INTO {name} VALUES ({i}, '{day}')" for i, day in enumerate(odd)]
+            "SET sql_mode = 'ALLOW_INVALID_DATES'",
+            *[f"INSERT INTO {name} VALUES ({i}, '{day}')" for i, day in enumerate(odd)],
         )
     with schema.source("verify") as source:
         table = source.catalogue(schema.id("odd_dates"))
@@ -172,16 +198,21 @@ def test_columns_in_other_character_sets(schema: Any) -> None:
     if schema.flavour == "postgres":
         pytest.skip("one encoding for each database")
     sets = ("latin1", "utf8mb3", "utf16", "ucs2", "cp1251", "sjis")
-    schema.create(
-        "charsets",
-        ", ".join(["k VARCHAR(20) CHARACTER SET latin1 PRIMARY KEY", *[f"c{i} VARCHAR(40) CHARACTER SET {s}" for i, s in enumerate(sets)]]),
-    )
+    columns = [f"c{i} VARCHAR(40) CHARACTER SET {name}" for i, name in enumerate(sets)]
+    schema.create("charsets", ", ".join(["k VARCHAR(20) CHARACTER SET latin1 PRIMARY KEY", *columns]))
     samples = ("é€ÿ|~", "é日本ω", "é日本😀", "日本ωé", "Жук", "日本語")
-    rows: list[tuple[Value, ...]] = [("clé", *samples), ("Zoë", *["" for _ in samples]), ("ab", *[None for _ in samples])]
+    rows: list[tuple[Value, ...]] = [
+        ("clé", *samples),
+        ("Zoë", *["" for _ in samples]),
+        ("ab", *[None for _ in samples]),
+    ]
     schema.insert("charsets", rows)
     assert_hashes(schema, "charsets", rows)
     with schema.source("verify") as source:
-        assert source.present(source.catalogue(schema.id("charsets")), ["4:clé", "3:cle", "4:Zoë"]) == {"4:clé", "4:Zoë"}
+        assert source.present(source.catalogue(schema.id("charsets")), ["4:clé", "3:cle", "4:Zoë"]) == {
+            "4:clé",
+            "4:Zoë",
+        }
 
 
 def test_fixed_length_texts(schema: Any) -> None:
@@ -243,7 +274,27 @@ def test_a_change_in_any_column_changes_the_hash(schema: Any) -> None:
 
 def test_text_keys_stream_in_the_order_of_their_bytes(schema: Any) -> None:
     schema.create("text_keys", "k VARCHAR(300) PRIMARY KEY, n INT")
-    keys = ["b", "B2", "a1", "A3", "é", "e1", "z", "Z1", "ä5", "1", "-", "_", "日", "😀", "a b", "a-b", "ab", "a" * 200 + "b", "a" * 250]
+    keys = [
+        "b",
+        "B2",
+        "a1",
+        "A3",
+        "é",
+        "e1",
+        "z",
+        "Z1",
+        "ä5",
+        "1",
+        "-",
+        "_",
+        "日",
+        "😀",
+        "a b",
+        "a-b",
+        "ab",
+        "a" * 200 + "b",
+        "a" * 250,
+    ]
     rows = [(key, i) for i, key in enumerate(keys)]
     schema.insert("text_keys", rows)
     assert_hashes(schema, "text_keys", rows)
@@ -258,11 +309,15 @@ def test_text_keys_that_differ_behind_a_long_common_beginning(schema: Any) -> No
 
 
 def test_composite_keys_stream_in_order(schema: Any) -> None:
-    schema.create("composite", "v INT, t VARCHAR(9) NOT NULL, d DATE NOT NULL, i INT NOT NULL, PRIMARY KEY (i, t, d)")
+    schema.create(
+        "composite", "v INT, t VARCHAR(9) NOT NULL, d DATE NOT NULL, i INT NOT NULL, PRIMARY KEY (i, t, d)"
+    )
     rows = [
         (i * 7 + j, text, day, i)
         for i in (-1, 0, 2, 10)
-        for j, (text, day) in enumerate([("b", "2020-01-01"), ("B", "2020-01-02"), ("a|1", "1999-12-31"), ("c", "2020-01-01")])
+        for j, (text, day) in enumerate(
+            [("b", "2020-01-01"), ("B", "2020-01-02"), ("a|1", "1999-12-31"), ("c", "2020-01-01")]
+        )
     ]
     schema.insert("composite", rows)
     assert_hashes(schema, "composite", rows)
@@ -286,12 +341,18 @@ def test_an_empty_table_streams_nothing(schema: Any) -> None:
 
 
 def window(column: str, start: str, end: str) -> Window:
-    return Window(column, datetime.fromisoformat(start).replace(tzinfo=UTC), datetime.fromisoformat(end).replace(tzinfo=UTC))
+    return Window(
+        column,
+        datetime.fromisoformat(start).replace(tzinfo=UTC),
+        datetime.fromisoformat(end).replace(tzinfo=UTC),
+    )
 
 
 def test_a_window_is_half_open_on_dates(schema: Any) -> None:
     schema.create("windowed", "id INT PRIMARY KEY, d DATE")
-    schema.insert("windowed", [(1, "2020-01-31"), (2, "2020-02-01"), (3, "2020-02-29"), (4, "2020-03-01"), (5, None)])
+    schema.insert(
+        "windowed", [(1, "2020-01-31"), (2, "2020-02-01"), (3, "2020-02-29"), (4, "2020-03-01"), (5, None)]
+    )
     february = window("d", "2020-02-01", "2020-03-01")
     assert [key for key, _ in streamed(schema, "windowed", february)] == ["2", "3"]
     with schema.source("verify") as source:
@@ -300,14 +361,30 @@ def test_a_window_is_half_open_on_dates(schema: Any) -> None:
 
 def test_a_window_compares_texts_by_their_bytes(schema: Any) -> None:
     schema.create("dated_texts", "id INT PRIMARY KEY, d VARCHAR(25)")
-    texts = ["2021-01-21", "2021-01-21 23:59:59", "2021-01-22", "2021-01-20T23:59:59", " 2021-01-21", "", None, "2021-01-2", "2021.01.21"]
+    texts = [
+        "2021-01-21",
+        "2021-01-21 23:59:59",
+        "2021-01-22",
+        "2021-01-20T23:59:59",
+        " 2021-01-21",
+        "",
+        None,
+        "2021-01-2",
+        "2021.01.21",
+    ]
     schema.insert("dated_texts", list(enumerate(texts)))
     day = window("d", "2021-01-21", "2021-01-22")
-    expected = [str(i) for i, text in enumerate(texts) if text is not None and b"2021-01-21" <= text.encode() < b"2021-01-22"]
+    expected = [
+        str(i)
+        for i, text in enumerate(texts)
+        if text is not None and b"2021-01-21" <= text.encode() < b"2021-01-22"
+    ]
     assert [key for key, _ in streamed(schema, "dated_texts", day)] == expected == ["0", "1"]
 
 
-@pytest.mark.parametrize(("column", "message"), [("n", "a window needs a date"), ("nothing", "no column 'nothing'")])
+@pytest.mark.parametrize(
+    ("column", "message"), [("n", "a window needs a date"), ("nothing", "no column 'nothing'")]
+)
 def test_a_window_over_another_column_is_refused(schema: Any, column: str, message: str) -> None:
     name = f"not_dated_{column}"
     schema.create(name, "id INT PRIMARY KEY, n INT")
@@ -332,8 +409,9 @@ def test_a_row_too_long_to_hash_is_an_error_and_never_a_hash(schema: Any, throw_
             list(source.hashes(table, None))
         null_row = row_hash([Kind.INT32, Kind.TEXT, Kind.TEXT], [1, None, None])
         server.execute(
-            "CREATE DATABASE chista", "CREATE TABLE chista.purge_log (id BIGINT PRIMARY KEY AUTO_INCREMENT, "
-            "batch_id VARCHAR(64), table_name VARCHAR(200), row_key TEXT, row_hash CHAR(64))"
+            "CREATE DATABASE chista",
+            "CREATE TABLE chista.purge_log (id BIGINT PRIMARY KEY AUTO_INCREMENT, "
+            "batch_id VARCHAR(64), table_name VARCHAR(200), row_key TEXT, row_hash CHAR(64))",
         )
         assert source.guarded_delete(table, "b", [("1", null_row)]) == []
 
@@ -341,14 +419,25 @@ def test_a_row_too_long_to_hash_is_an_error_and_never_a_hash(schema: Any, throw_
 def test_a_session_sets_what_its_server_has_wrong(throw_away: Any, schema: Any) -> None:
     """Server defaults that would change the texts: padded CHAR, another time zone, another date style, another charset."""
     options = {
-        "mysql": ("--sql-mode=PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES", "--default-time-zone=+05:00", "--max-sort-length=64"),
+        "mysql": (
+            "--sql-mode=PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES",
+            "--default-time-zone=+05:00",
+            "--max-sort-length=64",
+        ),
         "mariadb": (
             "--sql-mode=PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
             "--default-time-zone=+05:00",
             "--character-set-server=latin1",
             "--max-sort-length=64",
         ),
-        "postgres": ("-c", "datestyle=SQL,DMY", "-c", "timezone=Asia/Tehran", "-c", "standard_conforming_strings=off"),
+        "postgres": (
+            "-c",
+            "datestyle=SQL,DMY",
+            "-c",
+            "timezone=Asia/Tehran",
+            "-c",
+            "standard_conforming_strings=off",
+        ),
     }
     server = throw_away.start(schema.flavour, *options[schema.flavour])
     kind, place = ("DATABASE", "s") if schema.flavour != "postgres" else ("SCHEMA", "s")
@@ -361,4 +450,6 @@ def test_a_session_sets_what_its_server_has_wrong(throw_away: Any, schema: Any) 
         table = source.catalogue(type(schema.id("t"))("s", "t"))
         key = "ab" if schema.flavour != "postgres" else "ab  "
         expected = row_hash([Kind.TEXT, Kind.DATE, Kind.TEXT], [key, "2020-05-06", "it"])
-        assert [row for chunk in source.hashes(table, None) for row in chunk] == [(field_text(Kind.TEXT, key), expected)]
+        assert [row for chunk in source.hashes(table, None) for row in chunk] == [
+            (field_text(Kind.TEXT, key), expected)
+        ]
