@@ -23,6 +23,7 @@ from airflow_provider_chista.debezium.settings import UNAVAILABLE_VALUE
 from airflow_provider_chista.model import INTEGER_BOUNDS, Column, Kind, Table
 
 UPSERTS = frozenset("rcu")
+_OTHERS = frozenset("dtm")
 _SIGN = 2**63
 
 
@@ -156,7 +157,7 @@ class EnvelopeDecoder:
                 for index, convert in self._conversions:
                     converted[index] = convert(converted[index])
                 row = tuple(converted)
-        elif envelope.op not in "dtm":
+        elif envelope.op not in _OTHERS:
             raise DecodeError(f"unknown operation {envelope.op!r}; expected r, c, u, d, t or m")
         source = envelope.source
         return Change(envelope.op, row, source.transaction(envelope.transaction), source.ts_ms)

@@ -1,0 +1,150 @@
+"""One archived table with all of its stages, and the invariant that holds between any two of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from airflow_provider_chista.archive import barrier, snapshot
+from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.drain import DrainLimits
+from airflow_provider_chista.archive.ledger import Ledger, Stage
+from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.seal import Seal, SealReport
+from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.verify import Proof, verify
+from airflow_provider_chista.clickhouse import ddl, sql
+from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.clickhouse.types import TypeMap, probe
+from airflow_provider_chista.model import Table, TableId, Window
+from tests.integration.support.engines import Connector, Engine
+
+Keys = set[str]
+
+
+@dataclass
+class Archive:
+    """A captured table, its archive table and every stage between them."""
+
+    connector: Connector
+    client: Client
+    control: Control
+    database: str
+    name: str
+    policy: DeletePolicy = DeletePolicy.ARCHIVE
+    limits: DrainLimits = field(default_factory=DrainLimits)
+    table: Table = field(init=False)
+    types: TypeMap = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.capture = self.connector.capture()
+        self.types = probe(self.client)
+        self.target = TableId(self.database, self.name)
+        self.refresh()
+
+    @property
+    def engine(self) -> Engine:
+        return self.connector.engine
+
+    @property
+    def id(self) -> TableId:
+        return TableId(self.connector.schema, self.name)
+
+    def refresh(self) -> ddl.TableChange:
+        """Read the catalogue again and bring the archive table up to it."""
+        self.table = self.capture.source.catalogue(self.id)
+        return ddl.ensure_table(self.client, self.types, self.table, self.target)
+
+    def snapshot(self, seconds: float = 60.0) -> snapshot.SnapshotStatus:
+        deadline = time.monotonic() + seconds
+        while not (status := snapshot.advance(self.capture, self.control, [self.id])).completed:
+            assert time.monotonic() < deadline, str(status)
+            time.sleep(0.2)
+        return status
+
+    def table_drain(self) -> TableDrain:
+        return TableDrain(
+            self.capture.kafka, self.client, self.control, self.types, self.table, self.target,
+            self.connector.name, self.policy, self.limits,
+        )  # fmt: skip
+
+    def drain(self) -> dict[str, Any]:
+        """Wait for the barrier, then drain to it."""
+        drain = self.table_drain()
+        return drain.run(barrier.wait(self.capture, drain.topics, timeout=60, poll_seconds=0.1))
+
+    def manifests(self) -> Manifests:
+        return Manifests(self.control, self.types, self.table, self.target)
+
+    def ledger(self, window: Window | None = None) -> Ledger:
+        return Ledger(self.control, f"{self.engine.flavour}:{self.id}", self.target, window)
+
+    def verify(self, window: Window | None = None) -> Proof:
+        def catch_up() -> None:
+            self.drain()
+
+        return verify(self.capture.source, self.manifests(), self.ledger(window), window, catch_up=catch_up)
+
+    def approve(
+        self, proof: Proof, window: Window | None = None, stage: Stage = Stage.APPROVED, actor: str = "a.user"
+    ) -> None:
+        self.ledger(window).record(stage, verify_id=proof.verify_id, actor=actor)
+
+    def purging(self, window: Window | None = None, **options: Any) -> Purge:
+        chosen = PurgeOptions(**{"retention": timedelta(0), "txn_size": 500, **options})
+        return Purge(
+            self.engine.source("purge"), self.capture.source, self.manifests(), self.ledger(window), chosen
+        )
+
+    def purge(self, window: Window | None = None, **options: Any) -> PurgeReport:
+        purging = self.purging(window, **options)
+        try:
+            return purging.run()
+        finally:
+            purging.source.close()
+
+    def seal(self, window: Window | None = None) -> SealReport:
+        drain = self.table_drain()
+        with self.engine.source("purge") as source:
+            return Seal(
+                source, self.manifests(), self.ledger(window), drain.topic, drain.purge_log_topic
+            ).run()
+
+    def in_source(self) -> list[tuple[Any, ...]]:
+        columns = ", ".join(column.name for column in self.table.columns)
+        key = ", ".join(self.table.primary_key)
+        return self.engine.query(f"SELECT {columns} FROM {self.id} ORDER BY {key}")
+
+    def shown(self) -> list[tuple[Any, ...]]:
+        """What a user sees: the view, in key order."""
+        columns = sql.columns(column.name for column in self.table.columns)
+        key = sql.columns(self.table.primary_key)
+        return list(
+            self.client.query(
+                f"SELECT {columns} FROM {sql.table(ddl.view_of(self.target))} ORDER BY {key}"
+            ).result_rows
+        )
+
+    def source_keys(self) -> Keys:
+        return {key for chunk in self.capture.source.hashes(self.table, None) for key, _ in chunk}
+
+    def archive_keys(self) -> Keys:
+        key = self.manifests()
+        rows = self.control.rows(f"SELECT {_row_key(key)} AS row_key FROM {sql.table(self.target)} FINAL", {})
+        return {row["row_key"] for row in rows}
+
+    def require_nothing_lost(self, committed: Keys) -> None:
+        """Promise 1: what was committed and not deleted by the application is at the source, in the archive, or both."""
+        lost = committed - self.source_keys() - self.archive_keys()
+        assert not lost, f"{len(lost)} rows are nowhere, such as {sorted(lost)[:3]}"
+
+
+def _row_key(manifests: Manifests) -> str:
+    from airflow_provider_chista.clickhouse import rowhash
+
+    return rowhash.row_key(manifests.types, manifests.table)

@@ -1,0 +1,58 @@
+"""The merge of two key-ordered streams of hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_chista.archive.verify import REPORTED, Differences, Pair, compare
+from airflow_provider_chista.canonical import parse_key, row_text, sort_key
+from airflow_provider_chista.model import Kind
+
+KINDS = (Kind.INT32, Kind.TEXT)
+keys = st.tuples(st.integers(-50, 50), st.text(max_size=3)).map(lambda values: row_text(KINDS, values))
+tables = st.dictionaries(keys, st.sampled_from("ab"), max_size=40)
+
+
+def ordered(table: dict[str, str]) -> list[Pair]:
+    return sorted(table.items(), key=lambda pair: sort_key(parse_key(KINDS, pair[0])))
+
+
+def chunked(pairs: list[Pair], size: int) -> Iterator[list[Pair]]:
+    for start in range(0, len(pairs), size):
+        yield pairs[start : start + size]
+
+
+@given(tables, tables, st.integers(1, 9), st.integers(1, 9))
+def test_the_differences_are_those_of_the_two_sets_however_the_streams_are_cut(
+    source: dict[str, str], archive: dict[str, str], left: int, right: int
+) -> None:
+    rows, found = compare(KINDS, chunked(ordered(source), left), chunked(ordered(archive), right))
+    wanted = dict.fromkeys(source.keys() - archive.keys(), "missing")
+    wanted |= dict.fromkeys(archive.keys() - source.keys(), "extra")
+    wanted |= {key: "differing" for key in source.keys() & archive.keys() if source[key] != archive[key]}
+    assert rows == len(source)
+    assert found.keys == wanted
+    assert found.total == len(wanted)
+
+
+@given(tables, st.integers(1, 9), st.integers(1, 9))
+def test_equal_streams_have_no_differences(table: dict[str, str], left: int, right: int) -> None:
+    pairs = ordered(table)
+    assert compare(KINDS, chunked(pairs, left), chunked(pairs, right))[1].total == 0
+
+
+def test_a_row_that_one_side_has_twice_is_a_difference() -> None:
+    pairs = [("1|1:a", "a")]
+    assert compare(KINDS, [pairs * 2], [pairs])[1].missing == 1
+    assert compare(KINDS, [pairs], [pairs * 2])[1].extra == 1
+
+
+def test_all_differences_are_counted_but_only_some_are_kept() -> None:
+    found = Differences()
+    for number in range(REPORTED + 5):
+        found.add("missing", str(number))
+    assert found.missing == REPORTED + 5
+    assert len(found.keys) == REPORTED
