@@ -86,6 +86,32 @@ class Manifests:
                 for block in blocks:
                     yield list(block)
 
+    def strike_purged(self, verify_id: str) -> set[str]:
+        """Take rows off a manifest that were purged at the source since it was frozen; return their keys."""
+        purged = (
+            f"(row_key, version) IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
+            " WHERE target = {target:String} AND state = 'deleted')"
+        )
+        parameters = {"verify_id": verify_id, "target": str(self.target)}
+        struck = self.control.rows(
+            f"SELECT row_key FROM {self.control.name('manifest')} WHERE verify_id = {{verify_id:String}} AND {purged}",
+            parameters,
+        )
+        if struck:
+            self.control.execute(
+                f"DELETE FROM {self.control.name('manifest')} WHERE verify_id = {{verify_id:String}} AND {purged}",
+                parameters,
+                "striking purged rows off a manifest",
+            )
+        return {row["row_key"] for row in struck}
+
+    def length(self, verify_id: str) -> int:
+        """Rows of a manifest."""
+        statement = (
+            f"SELECT count() AS n FROM {self.control.name('manifest')} WHERE verify_id = {{verify_id:String}}"
+        )
+        return int(self.control.rows(statement, {"verify_id": verify_id})[0]["n"])
+
     def digest(self, verify_id: str) -> str:
         """Digest of a manifest: count and sums of its hashes."""
         return str(

@@ -118,8 +118,8 @@ def _checked(subject: str, check: Callable[[], Iterable[Finding]]) -> list[Findi
     try:
         found.extend(check())
     except ChistaError as error:
-        check = UNREACHABLE if isinstance(error, TransientError) else "refused"
-        found.append(Finding(check, Severity.ERROR, subject, str(error), ""))
+        kind = UNREACHABLE if isinstance(error, TransientError) else "refused"
+        found.append(Finding(kind, Severity.ERROR, subject, str(error), ""))
     return found
 
 

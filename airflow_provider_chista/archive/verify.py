@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,11 @@ from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Kind, Window, describe
 from airflow_provider_chista.sources.base import Source
 
+KEPT = 100_000
+"""Differing keys that are kept in memory; all are counted."""
+
 REPORTED = 1_000
-"""Differing keys that are kept, read by value and written to the table of mismatches; all are counted."""
+"""Differing keys that are read by value and written to the table of mismatches."""
 
 Pair = tuple[str, str]
 
@@ -43,8 +46,14 @@ class Differences:
     def add(self, finding: str, row_key: str) -> None:
         """Count a key and keep it while there is room."""
         setattr(self, finding, getattr(self, finding) + 1)
-        if len(self.keys) < REPORTED:
+        if len(self.keys) < KEPT:
             self.keys[row_key] = finding
+
+    def explain(self, purged: Collection[str]) -> None:
+        """Take off the extra keys that a purge has deleted at the source while the streams were read."""
+        for row_key in [key for key, finding in self.keys.items() if finding == "extra" and key in purged]:
+            del self.keys[row_key]
+            self.extra -= 1
 
     def __str__(self) -> str:
         return f"{self.missing} missing from the archive, {self.extra} only in the archive, {self.differing} differing"
@@ -135,7 +144,12 @@ def verify(
         recover_all(source, manifests, ledger)
         manifests.freeze(verify_id, window)
         rows, differences = compare(kinds, source.hashes(table, window), manifests.stream(verify_id))
+        if differences.extra:
+            # A run beside this one may be purging rows of the same window.
+            recover_all(source, manifests, ledger)
+            differences.explain(manifests.strike_purged(verify_id))
         if differences.total == 0:
+            rows = manifests.length(verify_id)
             proof = Proof(verify_id, rows, manifests.digest(verify_id), time.monotonic() - started)
             ledger.record(
                 Stage.VERIFIED,
@@ -169,11 +183,12 @@ def verify(
 
 def _report(source: Source, manifests: Manifests, verify_id: str, differences: Differences) -> list[str]:
     """Write typed values of the differing rows to the state table; return the first five in words."""
-    table, keys = manifests.table, list(differences.keys)
+    table, keys = manifests.table, list(differences.keys)[:REPORTED]
     here, there = source.rows(table, keys), manifests.fields(keys)
     records: list[dict[str, Any]] = []
     examples: list[str] = []
-    for row_key, finding in differences.keys.items():
+    for row_key in keys:
+        finding = differences.keys[row_key]
         left, right = here.get(row_key), there.get(row_key)
         columns = [
             column.name
