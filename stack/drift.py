@@ -97,6 +97,8 @@ class Container:
     env_files: tuple[str, ...]
     ports: tuple[tuple[str, int, int], ...]
     files: tuple[str, ...]
+    volumes: tuple[str, ...]
+    depends_on: tuple[str, ...]
     build_arguments: Mapping[str, str]
     healthcheck: bool
 
@@ -145,6 +147,10 @@ def containers(model: Model, root: Path) -> dict[str, Container]:
 def _container(name: str, service: Mapping[str, Any], root: Path) -> Container:
     command = service.get("command") or []
     env_files = service.get("env_file") or []
+    sources = [
+        entry.split(":")[0] if isinstance(entry, str) else entry["source"]
+        for entry in service.get("volumes") or []
+    ]
     return Container(
         name=name,
         image=service.get("image", ""),
@@ -155,7 +161,9 @@ def _container(name: str, service: Mapping[str, Any], root: Path) -> Container:
             for entry in ([env_files] if isinstance(env_files, str) else env_files)
         ),
         ports=tuple(_port(entry) for entry in service.get("ports") or []),
-        files=tuple(file for entry in service.get("volumes") or [] if (file := _mounted(entry, root))),
+        files=tuple(_relative(source, root) for source in sources if source.startswith((".", "/"))),
+        volumes=tuple(source for source in sources if not source.startswith((".", "/"))),
+        depends_on=tuple(sorted(service.get("depends_on") or ())),
         build_arguments={
             key: str(value) for key, value in ((service.get("build") or {}).get("args") or {}).items()
         },
@@ -170,11 +178,6 @@ def _port(entry: str | Mapping[str, Any]) -> tuple[str, int, int]:
     return entry.get("host_ip", ""), int(entry["published"]), int(entry["target"])
 
 
-def _mounted(entry: str | Mapping[str, Any], root: Path) -> str | None:
-    source = entry.split(":")[0] if isinstance(entry, str) else entry["source"]
-    return _relative(source, root) if source.startswith((".", "/")) else None
-
-
 def _relative(path: str, root: Path) -> str:
     return str((root / path).resolve().relative_to(root.resolve()))
 
@@ -185,13 +188,39 @@ def differences(model: Model, stack: Stack) -> list[str]:
     ``stack`` must have the default base port: that is what the containers publish.
     """
     services = containers(model, stack.root)
-    checks = (_services, _images, _ports, _files, _kafka, _plugins, _clickhouse, _airflow, _connections)
-    return [difference for check in checks for difference in check(services, stack)]
+    declared = set(model.get("volumes") or {})
+    lost = [
+        f"{name}: volume {volume} is not declared"
+        for name, container in services.items()
+        for volume in container.volumes
+        if volume not in declared
+    ]
+    checks = (
+        _references,
+        _services,
+        _images,
+        _ports,
+        _files,
+        _kafka,
+        _plugins,
+        _clickhouse,
+        _airflow,
+        _connections,
+    )
+    return lost + [difference for check in checks for difference in check(services, stack)]
 
 
 def _unequal(what: str, compose: object, native: object) -> Iterator[str]:
     if compose != native:
         yield f"{what}: compose has {compose!r}, the native stack {native!r}"
+
+
+def _references(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:
+    """Compose's loader takes a name that is nowhere; ``docker compose up`` would not."""
+    for name, container in services.items():
+        for needed in container.depends_on:
+            if needed not in services:
+                yield f"{name}: depends on {needed}, which is no service"
 
 
 def _services(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:

@@ -23,6 +23,9 @@ _POLL_SECONDS = 0.2
 _PORT_SECONDS = 3
 _LOG_TAIL_LINES = 15
 
+# Of the launcher's environment a service gets these only: no secret of another service, nothing of a developer's shell.
+_INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TZ", "USER", processes.MARK)
+
 # The consumers of other services end first, then those.
 _STOP_ORDER = (
     ("airflow-scheduler", "airflow-triggerer", "airflow-dag-processor", "airflow-api", "connect"),
@@ -248,9 +251,10 @@ def become(stack: Stack, service: Service) -> None:
             time.sleep(_POLL_SECONDS)
     processes.remember(stack, service.name)
     command = service.command(stack)
-    keep = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", processes.MARK)
-    inherited = {name: os.environ[name] for name in keep if name in os.environ}
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     folder = stack.data / "work" / service.name
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    for needed in (folder, stack.temporary):
+        needed.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
-    os.execvpe(command[0], command, {**inherited, **service.environment(stack)})
+    own = {"TMPDIR": str(stack.temporary), **service.environment(stack)}
+    os.execvpe(command[0], command, {**inherited, **own})

@@ -106,6 +106,11 @@ class Stack:
         return self.data / "logs"
 
     @property
+    def temporary(self) -> Path:
+        """Temporary files of the services: what a killed one leaves behind goes with the data."""
+        return self.data / "tmp"
+
+    @property
     def airflow_home(self) -> Path:
         """``AIRFLOW_HOME`` of the stack's Airflow: configuration, task logs, password file."""
         return self.data / "airflow"

@@ -26,6 +26,7 @@ def _java(stack: Stack, heap: str, main: str, *arguments: str) -> list[str]:
         "-Xms64m",
         "-XX:+ExitOnOutOfMemoryError",
         "-Duser.timezone=UTC",
+        f"-Djava.io.tmpdir={stack.temporary}",
         f"-Dlog4j2.configurationFile={stack.config / 'kafka' / 'log4j2.properties'}",
         "-cp",
         f"{downloads.kafka(stack)}/*",
@@ -57,7 +58,8 @@ def worker_places(stack: Stack) -> dict[str, str]:
 
 
 def _prepare_broker(stack: Stack) -> None:
-    stack.rendered.mkdir(parents=True, exist_ok=True)
+    for folder in (stack.rendered, stack.temporary):
+        folder.mkdir(parents=True, exist_ok=True)
     properties = stack.rendered / "server.properties"
     common = (stack.config / "kafka" / "server.properties").read_text()
     properties.write_text(replace_properties(common, broker_places(stack)))
