@@ -42,7 +42,8 @@ class MySQLSource(MySQLFamilySource):
 
     flavour = "mysql"
     checks = CHECKS
-    gtids = "SELECT @@global.gtid_executed"
+    # Only with GTIDs on has every transaction one; else an anonymous commit would be missed, and file and position decide.
+    gtids = "SELECT IF(@@global.gtid_mode = 'ON', @@global.gtid_executed, '')"
     # Without OF, MySQL refuses to lock rows of a JSON_TABLE (error 3569).
     lock_table = "FOR UPDATE OF t"
     isolation = "@@session.transaction_isolation"

@@ -153,6 +153,8 @@ def requirements(binlog_monitor: str) -> dict[Role, tuple[Requirement, ...]]:
             ),
             Requirement("heartbeat", _DML, "the connector's heartbeat moves its offset"),
             Requirement("signal", _DML, "incremental snapshots are asked for and bounded here"),
+            Requirement("marker", ("SELECT",), "it is captured"),
+            Requirement("purge_log", ("SELECT",), "it is captured"),
         ),
         "verify": (
             Requirement("table", ("SELECT",), "row hashes are computed from the rows"),

@@ -172,7 +172,7 @@ def test_dates(schema: Any) -> None:
 
 
 def test_dates_that_the_archive_cannot_hold_never_look_like_others(schema: Any) -> None:
-    """Zero dates of MySQL; BC, five-digit years and infinity of PostgreSQL: a text of their own, equal to no archived date."""
+    """Zero dates of MySQL; BC, five-digit years and infinity of PostgreSQL: texts that are no archived date's."""
     schema.create("odd_dates", "id INT PRIMARY KEY, d DATE")
     name = schema.named("odd_dates")
     if schema.flavour == "postgres":
