@@ -40,8 +40,20 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_chista.hooks.kafka_connect"],
             },
         ],
+        "operators": [
+            _modules("operators", "approve", "connector", "drain", "preflight", "purge", "table", "verify")
+        ],
+        "sensors": [_modules("sensors", "capture", "connector", "snapshot", "topic", "window")],
+        "triggers": [_modules("triggers", "check")],
         "connection-types": [KAFKA_CONNECT],
         "config": {"chista": CONFIGURATION},
+    }
+
+
+def _modules(kind: str, *names: str) -> dict[str, Any]:
+    return {
+        "integration-name": "Debezium",
+        "python-modules": [f"airflow_provider_chista.{kind}.{name}" for name in names],
     }
 
 
