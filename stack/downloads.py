@@ -39,7 +39,8 @@ def debezium(stack: Stack) -> Path:
 
 def _maven(stack: Stack, name: str, goal: str) -> Path:
     target = stack.cache / name
-    with locked(stack.cache / f".{name}.lock"):
+    # One lock for both goals: Maven's local repository is not made for two at once.
+    with locked(stack.cache / ".maven.lock"):
         if target.is_dir():
             return target
         with staged_folder(target) as folder:
@@ -84,7 +85,7 @@ def clickhouse_library(stack: Stack) -> Path:
                         "--prefix",
                         npm,
                         "--cache",
-                        stack.cache / "npm",
+                        npm / "cache",
                         "--no-save",
                         "--no-audit",
                         "--no-fund",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stack import downloads, processes
 from stack.errors import StackError
+from stack.prerequisites import other_versions
 from stack.services import SERVICES
 from stack.services.base import Service
 from stack.settings import HOST, Stack
@@ -47,9 +48,11 @@ def up(stack: Stack, services: list[Service]) -> None:
     supervisor = Supervisor(stack)
     stack.data.mkdir(parents=True, exist_ok=True)
     with downloads.locked(stack.data / ".up.lock"):
-        _install(stack, services)
         supervisor.recover()
         _refuse_taken_ports(stack, supervisor, services)
+        _install(stack, services)
+        for sentence in other_versions(stack, {service.name for service in services}):
+            say(f"  note: {sentence}")
         supervisor.boot()
         _in_order(services, lambda service: _bring_up(stack, supervisor, service))
     say(f"stack is up after {time.monotonic() - began:.1f} s")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack import downloads
 from stack.errors import StackError
 from stack.services.base import is_root
 from stack.services.postgres import program as postgres_program
@@ -46,16 +47,31 @@ def version_of(command: list[str], after: str = "") -> tuple[int, ...]:
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
-def _postgres_version() -> tuple[int, ...]:
+def _postgres_version(stack: Stack) -> tuple[int, ...]:
     return version_of([str(postgres_program("postgres")), "--version"])
 
 
-def _mariadb_version() -> tuple[int, ...]:
+def _mariadb_version(stack: Stack) -> tuple[int, ...]:
     return version_of([str(find_program("mariadbd")), "--version"], after="Ver ")
 
 
-# Servers that come with the machine's own packages, which are of the distribution's version.
-_MACHINE_SERVERS = {"mariadb": _mariadb_version, "postgres": _postgres_version}
+def _mysql_version(stack: Stack) -> tuple[int, ...]:
+    return tuple(int(part) for part in downloads.mysql_version(stack).partition("-")[0].split("."))
+
+
+def _clickhouse_version(stack: Stack) -> tuple[int, ...]:
+    binary = find_program("clickhouse")
+    if binary is not None:
+        return version_of([str(binary), "--version"], after="version ")
+    return tuple(int(part) for part in stack.versions["CLICKHOUSE_VERSION"].split("."))
+
+
+_MOVING_SERVERS = {
+    "mysql": _mysql_version,
+    "mariadb": _mariadb_version,
+    "postgres": _postgres_version,
+    "clickhouse": _clickhouse_version,
+}
 
 
 def _java(stack: Stack) -> str | None:
@@ -69,7 +85,7 @@ def _java(stack: Stack) -> str | None:
 
 def _postgres(stack: Stack) -> str | None:
     try:
-        version = _postgres_version()
+        version = _postgres_version(stack)
     except StackError:
         return "not found"
     return (
@@ -198,7 +214,6 @@ def ensure(stack: Stack, services: set[str], install: bool = True) -> None:
         )
     lacking = missing(stack, services)
     if not lacking:
-        _mention_other_versions(stack, services)
         return
     may_install = install and find_program("apt-get") is not None and (is_root() or _sudo_without_password())
     if not may_install:
