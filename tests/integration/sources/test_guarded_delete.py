@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import Table
-from airflow_provider_chista.sources import Source
+from airflow_provider_chista.sources import Source, open_source
 
 SEQUENCE = (
     "JSON_TABLE(CONCAT('[1', REPEAT(',1', 5000), ']'), '$[*]' COLUMNS (a FOR ORDINALITY)) g WHERE a > 100"
@@ -241,6 +241,39 @@ def test_keys_of_every_kind(schema: Any, columns: str, rows: list[tuple[Any, ...
     assert sorted(purge.delete()) == sorted(key for key, _ in purge.hashes)
     assert len(purge.hashes) == len(rows)
     assert purge.execute("SELECT COUNT(*) FROM {t}") in ([(0,)], ((0,),))
+    purge.close()
+
+
+def test_psycopg2_deletes_like_psycopg(schema: Any) -> None:
+    if schema.flavour != "postgres":
+        pytest.skip("of PostgreSQL")
+    psycopg2 = pytest.importorskip("psycopg2")
+    rows = [
+        (1, "it's", "2020-01-01", "ab", None),
+        (-5, 'é😀"\\', "0001-01-01", "", 7),
+        (2, "", "9999-12-31", "abcd", 0),
+    ]
+    purge = Purge(schema, "a INT, b TEXT, d DATE, c CHAR(4), n BIGINT, PRIMARY KEY (a, b, d, c)", rows)
+    server, login = schema.server, schema.roles["purge"]
+
+    def connect() -> Any:
+        return psycopg2.connect(
+            host=server.host,
+            port=server.port,
+            user=login["login"],
+            password=login["password"],
+            dbname=server.database,
+        )
+
+    with open_source(connect) as source:
+        assert [row for chunk in source.hashes(purge.table, None, 2) for row in chunk] == purge.hashes
+        assert source.present(purge.table, [key for key, _ in purge.hashes]) == {
+            key for key, _ in purge.hashes
+        }
+        changed, *equal = purge.hashes
+        assert sorted(purge.delete([(changed[0], "0" * 64), *equal], source)) == sorted(
+            key for key, _ in equal
+        )
     purge.close()
 
 
