@@ -222,18 +222,21 @@ def ensure(stack: Stack, services: set[str], install: bool = True) -> None:
     _apt_install([package for prerequisite, _ in lacking for package in prerequisite.packages])
     if lacking := missing(stack, services):
         raise StackError(explain(lacking))
-    _mention_other_versions(stack, services)
 
 
-def _mention_other_versions(stack: Stack, services: set[str]) -> None:
-    """Say which of the machine's own servers are of another series than the stack was tried with. They may well do."""
-    for service, version in _MACHINE_SERVERS.items():
+def other_versions(stack: Stack, services: set[str]) -> list[str]:
+    """Which servers are of another series than the stack was tried with, a sentence each. They may well do.
+
+    Asked once everything is fetched: some servers come with the machine's packages, which are of the distribution's
+    version, and MySQL from a suite that moves.
+    """
+    sentences = []
+    for service, version in _MOVING_SERVERS.items():
         if service in services:
-            series, found = stack.versions[f"{service.upper()}_SERIES"], _dotted(version())
+            series, found = stack.versions[f"{service.upper()}_SERIES"], _dotted(version(stack))
             if not in_series(found, series):
-                print(
-                    f"{service}: this machine has {found}, the stack was tried with {series}", file=sys.stderr
-                )
+                sentences.append(f"{service} is {found}; the stack was tried with {series}")
+    return sentences
 
 
 def in_series(version: str, series: str) -> bool:
