@@ -173,7 +173,8 @@ def archive_dag(
                 drained, verify = _archive(table, captured, stream, shared)
                 captured >> drained
                 if table.purge:
-                    _purge(table, verify, stream, shared, purge_conn_id, retention, approval_timeout)
+                    guards = {"retention": retention, "slot": slot, "publication": publication}
+                    _purge(table, verify, stream, shared, purge_conn_id, guards, approval_timeout)
     return dag
 
 
@@ -196,15 +197,16 @@ def _purge(
     stream: Mapping[str, Any],
     shared: Mapping[str, Any],
     purge_conn_id: str,
-    retention: timedelta,
+    guards: Mapping[str, Any],
     approval_timeout: timedelta,
 ) -> None:
     """Ask, delete, wait for the deletes to come back, seal."""
     window: dict[str, Any] = {"table": table.source, "target": table.target, "time_column": table.time_column}
     prefix = stream["topic_prefix"]
+    proof = f"{{{{ ti.xcom_pull(task_ids='{verify.task_id}')['verify_id'] }}}}"
     approve = ApprovePurgeOperator(
         task_id="approve",
-        verify_id=f"{{{{ ti.xcom_pull(task_ids='{verify.task_id}')['verify_id'] }}}}",
+        verify_id=proof,
         source_conn_id=shared["source_conn_id"],
         clickhouse_conn_id=shared["clickhouse_conn_id"],
         response_timeout=approval_timeout,
@@ -213,8 +215,9 @@ def _purge(
     purge = PurgeSourceOperator(
         task_id="purge",
         purge_conn_id=purge_conn_id,
-        retention=retention,
+        verify_id=proof,
         listed=list(table.listed),
+        **guards,
         **window,
         **shared,
     )
@@ -223,6 +226,6 @@ def _purge(
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
     drain = DrainTopicOperator(task_id="drain_deletes", **ends, **pair)
     seal = SealArchiveOperator(
-        task_id="seal", topic_prefix=prefix, purge_conn_id=purge_conn_id, **window, **shared
+        task_id="seal", topic_prefix=prefix, purge_conn_id=purge_conn_id, verify_id=proof, **window, **shared
     )
     verify >> approve >> purge >> captured >> drain >> seal

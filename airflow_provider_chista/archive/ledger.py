@@ -10,12 +10,16 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.model import TableId, Window
+
+PROOF_LASTS = timedelta(days=30)
+"""Age from which an unused proof's manifest is removed by the next verification of its window."""
 
 _BATCHES = uuid.UUID("6f0c2a5e-0d3b-5f0e-9d55-6a0e5c3a9b11")
 
@@ -107,10 +111,17 @@ class Ledger:
             ],
         )
 
-    def proof(self) -> Entry | None:
-        """The window's newest proof; None when it was never verified, or its newest verification found differences."""
+    def proof(self, verify_id: str | None = None) -> Entry | None:
+        """A proof of the window that no later comparison contradicts.
+
+        :param verify_id: that proof; None: the newest. Several runs may hold proofs of one window beside each other.
+        :returns: None when there is no such proof, or the window's newest comparison found differences.
+        """
         entries = self._entries((Stage.VERIFIED, Stage.MISMATCHED))
-        return entries[-1] if entries and entries[-1].stage is Stage.VERIFIED else None
+        if not entries or entries[-1].stage is not Stage.VERIFIED:
+            return None
+        wanted = [entry for entry in entries if verify_id in (None, entry.verify_id)]
+        return wanted[-1] if wanted and wanted[-1].stage is Stage.VERIFIED else None
 
     def verdict(self, verify_id: str) -> Entry | None:
         """The newest approval or rejection of a proof."""
@@ -118,13 +129,8 @@ class Ledger:
         return entries[-1] if entries else None
 
     def last(self, stage: Stage, verify_id: str) -> Entry | None:
-        """The newest entry of a stage for a proof."""
+        """The newest entry of a stage for a proof; an empty ``verify_id``: of the window."""
         entries = self._entries((stage,), verify_id)
-        return entries[-1] if entries else None
-
-    def last_sealed(self) -> Entry | None:
-        """The window's newest seal."""
-        entries = self._entries((Stage.SEALED,))
         return entries[-1] if entries else None
 
     def unsealed(self, *, every_window: bool = False) -> list[str]:
@@ -134,25 +140,43 @@ class Ledger:
         return [verify_id for verify_id in dict.fromkeys(begun) if verify_id not in sealed]
 
     def superseded(self, verify_id: str) -> list[str]:
-        """Older proofs of this window that no purge was begun for."""
-        proofs = {entry.verify_id for entry in self._entries((Stage.VERIFIED, Stage.MISMATCHED))}
+        """Older proofs of this window that nobody can purge by any more.
+
+        No purge was begun for them, and they are of the same run, or older than :data:`PROOF_LASTS`: another run beside
+        this one may still be waiting for the approval of its own.
+        """
+        stages = (Stage.VERIFIED, Stage.MISMATCHED)
+        proofs = {e.verify_id for e in self._entries(stages, older=PROOF_LASTS)}
+        proofs |= {e.verify_id for e in self._entries(stages, own_run=True)}
         used = {entry.verify_id for entry in self._entries((Stage.INTENT,))}
         return sorted(proofs - used - {verify_id})
 
     def _entries(
-        self, stages: tuple[Stage, ...], verify_id: str = "", *, every_window: bool = False
+        self,
+        stages: tuple[Stage, ...],
+        verify_id: str = "",
+        *,
+        every_window: bool = False,
+        own_run: bool = False,
+        older: timedelta = timedelta(0),
     ) -> list[Entry]:
         rows = self.control.rows(
             f"SELECT stage, verify_id, batch_id, rows, digest, actor, detail FROM {self.control.name('ledger')}"
             " WHERE target = {target:String} AND ({every_window:Bool} OR window = {window:String})"
             " AND stage IN {stages:Array(String)}"
-            " AND ({verify_id:String} = '' OR verify_id = {verify_id:String}) ORDER BY at",
+            " AND ({verify_id:String} = '' OR verify_id = {verify_id:String})"
+            " AND (NOT {own_run:Bool} OR (dag_id = {dag_id:String} AND run_id = {run_id:String}))"
+            " AND at <= now64(6, 'UTC') - toIntervalSecond({older:UInt32}) ORDER BY at",
             {
                 "target": str(self.target),
                 "window": windows.name(self.window),
                 "every_window": every_window,
                 "stages": [str(stage) for stage in stages],
                 "verify_id": verify_id,
+                "own_run": own_run,
+                "dag_id": self.author.dag_id,
+                "run_id": self.author.run_id,
+                "older": int(older.total_seconds()),
             },
         )
         return [

@@ -86,6 +86,7 @@ class Purge:
 
     :param source: the source as the purge user, who deletes.
     :param inspector: the source as the verify user, who sees foreign keys and triggers.
+    :param verify_id: the proof to purge by; None: the window's newest.
     :param stopped: asked between transactions; True ends the run, which can be continued.
     :param progress: called after each chunk with the report so far.
     """
@@ -95,6 +96,7 @@ class Purge:
     manifests: Manifests
     ledger: Ledger
     options: PurgeOptions
+    verify_id: str | None = None
     stopped: Callable[[], bool] = lambda: False
     progress: Callable[[PurgeReport], None] = lambda report: None
 
@@ -160,7 +162,7 @@ class Purge:
         return reasons
 
     def _admitted(self) -> Entry:
-        proof = self.ledger.proof()
+        proof = self.ledger.proof(self.verify_id)
         reasons = self.refusals(proof)
         if reasons or proof is None:
             raise RefusedError(
@@ -173,6 +175,10 @@ class Purge:
         table, reasons = self.manifests.table, []
         if proof.detail.get("schema") != table.fingerprint:
             reasons.append(f"the columns of {table.id} changed since the proof; verify again")
+        if self.manifests.length(proof.verify_id) != proof.rows:
+            reasons.append(
+                f"the manifest of the proof {proof.verify_id} is not complete any more; verify again"
+            )
         if self.options.require_approval and not self.options.dry_run:
             verdict = self.ledger.verdict(proof.verify_id)
             if verdict is None:

@@ -54,6 +54,7 @@ class Seal:
     """Seals the batch of a proof.
 
     :param topic: the table's topic; :param purge_log_topic: topic of the purge log.
+    :param verify_id: the proof; None: every batch of the window that was begun.
     """
 
     source: Source
@@ -61,6 +62,7 @@ class Seal:
     ledger: Ledger
     topic: str
     purge_log_topic: str
+    verify_id: str | None = None
     stopped: Callable[[], bool] = lambda: False
 
     def run(self) -> SealReport:
@@ -68,13 +70,13 @@ class Seal:
 
         :raises FatalError: a check failed; the message says which, with counts. The rows stay in the archive either way.
         """
-        begun = self.ledger.unsealed()
-        proof = self.ledger.proof()
+        begun = [i for i in self.ledger.unsealed() if self.verify_id in (None, i)]
+        proof = self.ledger.proof(self.verify_id)
         current = proof.verify_id if proof else ""
         if current in begun and self.ledger.last(Stage.DELETED, current) is None:
             raise FatalError(f"the purge of {self._window} is not finished; run PurgeSourceOperator again")
         if not begun:
-            last = self.ledger.last_sealed()
+            last = self.ledger.last(Stage.SEALED, self.verify_id or "")
             if last is None:
                 raise FatalError(
                     f"{self._window} has no finished purge to seal; run PurgeSourceOperator for exactly this window"

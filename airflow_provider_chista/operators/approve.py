@@ -88,10 +88,11 @@ class ApprovePurgeOperator(ApprovalOperator):
             self.log.info("dry run: nothing will be deleted, so nobody is asked")
             return None
         with airflow_errors(), self._connections.opened() as services:
-            proof = self._ledger(services, context).proof()
-            if proof is None or proof.verify_id != self.verify_id:
+            proof = self._ledger(services, context).proof(self.verify_id)
+            if proof is None:
                 raise RefusedError(
-                    f"the proof {self.verify_id} of {self.target} is not the window's newest any more; verify again"
+                    f"the proof {self.verify_id} of {self.target} is not in the ledger, or a later comparison contradicts "
+                    "it; verify again"
                 )
         if proof.rows == 0:
             raise AirflowSkipException("the window has no rows at the source; there is nothing to purge")

@@ -28,15 +28,19 @@ class PurgeSourceOperator(WindowOperator):
     killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason. Other parameters:
     :class:`WindowOperator`.
 
+    :param verify_id: the proof to purge by, usually ``{{ ti.xcom_pull(task_ids='verify')['verify_id'] }}``; None: the
+        window's newest.
     :param retention: a window that ends later than now minus this is refused.
     :param txn_size: rows per source transaction.
     :param dry_run: log SQL and counts, delete nothing, skip what is downstream; the param ``dry_run`` does the same.
     :param require_approval: False purges without an approval.
     :param listed: foreign keys and triggers that are known and accepted, as the refusal spells them.
     :param delete_policy: the table's delete policy.
+    :param slot: the connector's replication slot; PostgreSQL only.
+    :param publication: the connector's publication, which must carry table and purge log; PostgreSQL only.
     """
 
-    template_fields: Sequence[str] = (*WindowOperator.template_fields, "listed", "delete_policy")
+    template_fields: Sequence[str] = (*WindowOperator.template_fields, "verify_id", "listed", "delete_policy")
     ui_color = "#f8d7da"
 
     def __init__(
@@ -44,20 +48,26 @@ class PurgeSourceOperator(WindowOperator):
         *,
         purge_conn_id: str,
         retention: timedelta,
+        verify_id: str | None = None,
         txn_size: int = 1_000,
         dry_run: bool = False,
         require_approval: bool = True,
         listed: Sequence[str] = (),
         delete_policy: str = DeletePolicy.ARCHIVE,
+        slot: str | None = None,
+        publication: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(purge_conn_id=purge_conn_id, **kwargs)
         self.retention = retention
+        self.verify_id = verify_id
         self.txn_size = txn_size
         self.dry_run_only = dry_run
         self.require_approval = require_approval
         self.listed = listed
         self.delete_policy = delete_policy
+        self.slot = slot
+        self.publication = publication
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Purge."""
@@ -69,6 +79,8 @@ class PurgeSourceOperator(WindowOperator):
             dry_run=self.dry_run_only or bool((context.get("params") or {}).get("dry_run", False)),
             require_approval=self.require_approval,
             listed=tuple(self.listed),
+            slot=self.slot,
+            publication=self.publication,
         )
         with airflow_errors(), self.connections.opened() as services:
             window = self.window(context)
@@ -81,6 +93,7 @@ class PurgeSourceOperator(WindowOperator):
                 services.manifests(table, target),
                 services.ledger(name, target, window, author(context)),
                 options,
+                self.verify_id,
                 stopped=self._stop.is_set,
                 progress=self._progress,
             ).run()
@@ -105,13 +118,17 @@ class SealArchiveOperator(WindowOperator):
     Returns rows and digest of the batch. Other parameters: :class:`WindowOperator`.
 
     :param topic_prefix: the connector's ``topic.prefix``.
+    :param verify_id: the proof whose batch is sealed; None: every batch of the window that was begun.
     """
 
-    template_fields: Sequence[str] = (*WindowOperator.template_fields, "topic_prefix")
+    template_fields: Sequence[str] = (*WindowOperator.template_fields, "topic_prefix", "verify_id")
 
-    def __init__(self, *, purge_conn_id: str, topic_prefix: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, purge_conn_id: str, topic_prefix: str, verify_id: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(purge_conn_id=purge_conn_id, **kwargs)
         self.topic_prefix = topic_prefix
+        self.verify_id = verify_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Seal."""
@@ -124,6 +141,7 @@ class SealArchiveOperator(WindowOperator):
                 services.ledger(name, target, window, author(context)),
                 topic_name(self.topic_prefix, name),
                 topic_name(self.topic_prefix, TableId("chista", "purge_log")),
+                self.verify_id,
                 stopped=self._stop.is_set,
             ).run()
         self.log.info("sealed %s of %s: %s", describe(window), name, report.summary())
