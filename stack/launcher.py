@@ -252,7 +252,6 @@ def become(stack: Stack, service: Service) -> None:
                 say(f"{service.name}: {name} does not answer")
                 sys.exit(1)
             time.sleep(_POLL_SECONDS)
-    processes.remember(stack, service.name)
     command = service.command(stack)
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     folder = stack.data / "work" / service.name

@@ -24,18 +24,18 @@ class Process:
 
     pid: int
     parent: int
-    group: int
+    session: int
     born: int
 
 
 def read(pid: int) -> Process | None:
     """A process by its pid, None when there is none, or only its remains that nobody waited for."""
     try:
-        # After the name in parentheses, which may hold anything: state, parent, group ... and as the 20th the start.
+        # After the name in parentheses, which may hold anything: state, parent, group, session, ..., as 20th the start.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] == "Z" else Process(pid, int(fields[1]), int(fields[2]), int(fields[19]))
+    return None if fields[0] == "Z" else Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
 
 
 def everyone() -> Iterator[Process]:
@@ -47,33 +47,34 @@ def everyone() -> Iterator[Process]:
                 yield process
 
 
-def remember(stack: Stack, name: str) -> None:
-    """Write down that this process leads the group of a service. (Some services overwrite their environment with a
-    title, so that the mark alone does not find their children once they are orphans.)
+def remember(stack: Stack, supervisor: int) -> None:
+    """Write down that all of the stack is in the session of this supervisord. (Some services overwrite their
+    environment with a title, so that the mark alone does not find them once they are orphans.)
     """
-    own = read(os.getpid())
-    if own is not None:
-        (stack.run / f"{name}.leader").write_text(json.dumps([own.pid, own.born]))
+    process = read(supervisor)
+    if process is not None:
+        _session_file(stack).write_text(json.dumps([process.pid, process.born]))
+
+
+def _session_file(stack: Stack) -> Path:
+    return stack.run / "session.json"
 
 
 def belonging(stack: Stack) -> list[int]:
     """The pids of all processes that were started under this stack's supervisord, children and orphans alike."""
-    leaders: dict[int, int] = {}
-    for file in stack.run.glob("*.leader"):
-        with contextlib.suppress(OSError, ValueError):
-            pid, born = json.loads(file.read_text())
-            leaders[pid] = born
+    try:
+        leader, born = json.loads(_session_file(stack).read_text())
+    except (OSError, ValueError):
+        leader, born = 0, 0
+    # A living leader of that number that was born at another time is another session's.
+    living = read(leader) if leader else None
+    known = bool(leader) and (living is None or living.born == born)
     mark = f"{MARK}={stack.data}".encode()
-    return [process.pid for process in everyone() if _in_group(process, leaders) or _carries(process, mark)]
-
-
-def _in_group(process: Process, leaders: dict[int, int]) -> bool:
-    """Whether a process is in the group of a remembered leader, and not in a later group of the same number."""
-    born = leaders.get(process.group)
-    if born is None or process.born < born:
-        return False
-    leader = read(process.group)
-    return leader is None or leader.born == born
+    return [
+        process.pid
+        for process in everyone()
+        if (known and process.session == leader and process.born >= born) or _carries(process, mark)
+    ]
 
 
 def _carries(process: Process, mark: bytes) -> bool:

@@ -127,6 +127,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise StackError(f"supervisord does not answer; see {self.stack.logs / 'supervisord.log'}")
             time.sleep(0.05)
+        processes.remember(self.stack, self._call("getPID"))
 
     def _environment(self) -> dict[str, str]:
         return {

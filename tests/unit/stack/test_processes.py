@@ -13,7 +13,7 @@ import pytest
 from stack import processes
 from stack.settings import Stack
 
-# A service that hides its environment behind a title, with a child in its group, and one in a session of its own.
+# A service that hides its environment from its children: one in its session, one in a session of its own.
 SERVICE = """
 import subprocess, sys, time
 child = subprocess.Popen(["sleep", "60"], env={})
@@ -33,13 +33,11 @@ def service(tmp_path: Path):
         env={processes.MARK: str(stack.data)},
         stdout=subprocess.PIPE,
         text=True,
-        process_group=0,
+        start_new_session=True,
     )
     assert process.stdout is not None
     children = [int(word) for word in process.stdout.readline().split()]
-    own = processes.read(process.pid)
-    assert own is not None
-    (stack.run / "kafka.leader").write_text(f"[{own.pid}, {own.born}]")
+    processes.remember(stack, process.pid)
     yield stack, process, children
     for pid in (process.pid, *children):
         try:
@@ -56,7 +54,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_a_marked_process_and_the_children_in_its_group_belong_to_the_stack(service):
+def test_a_marked_process_and_the_children_in_its_session_belong_to_the_stack(service):
     stack, process, (child, _) = service
     assert {process.pid, child} <= set(processes.belonging(stack))
     assert processes.belonging(Stack(data=stack.data / "other")) == []
@@ -71,11 +69,11 @@ def test_orphans_without_a_mark_are_found_and_ended(service):
     assert processes.read(child) is None
 
 
-def test_a_later_group_of_the_same_number_is_not_ours(service):
+def test_a_later_session_of_the_same_number_is_not_ours(service):
     stack, process, (child, _) = service
     own = processes.read(process.pid)
     assert own is not None
-    (stack.run / "kafka.leader").write_text(f"[{own.pid}, {own.born - 1}]")
+    (stack.run / "session.json").write_text(f"[{own.pid}, {own.born - 1}]")
     assert child not in processes.belonging(stack)
 
 
