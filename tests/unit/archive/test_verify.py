@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_chista.archive.verify import REPORTED, Differences, Pair, compare
+from airflow_provider_chista.archive.verify import KEPT, Differences, Pair, compare
 from airflow_provider_chista.canonical import parse_key, row_text, sort_key
 from airflow_provider_chista.model import Kind
 
@@ -52,7 +52,21 @@ def test_a_row_that_one_side_has_twice_is_a_difference() -> None:
 
 def test_all_differences_are_counted_but_only_some_are_kept() -> None:
     found = Differences()
-    for number in range(REPORTED + 5):
+    for number in range(KEPT + 5):
         found.add("missing", str(number))
-    assert found.missing == REPORTED + 5
-    assert len(found.keys) == REPORTED
+    assert found.missing == KEPT + 5
+    assert len(found.keys) == KEPT
+
+
+def test_extra_rows_that_a_purge_has_deleted_meanwhile_are_explained_and_no_others() -> None:
+    found = Differences()
+    for finding, row_key in (
+        ("extra", "1|1:a"),
+        ("extra", "2|1:b"),
+        ("missing", "3|1:c"),
+        ("differing", "4|1:d"),
+    ):
+        found.add(finding, row_key)
+    found.explain({"1|1:a", "3|1:c", "4|1:d"})
+    assert (found.extra, found.missing, found.differing) == (1, 1, 1)
+    assert "1|1:a" not in found.keys
