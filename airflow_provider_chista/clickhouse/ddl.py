@@ -125,7 +125,7 @@ def check_fits(types: TypeMap, table: Table, target: TableId, existing: _Existin
             f"engine is {existing.engine_full.split(' ORDER BY')[0]}, it must be ReplacingMergeTree({VERSION}, {DELETED})"
         )
     wanted = ", ".join(f"(?:{re.escape(n)}|{re.escape(sql.identifier(n))})" for n in table.primary_key)
-    if not re.fullmatch(wanted, existing.sorting_key):
+    if not re.fullmatch(rf"{wanted}|\({wanted}\)", existing.sorting_key):
         differences.append(
             f"it is ordered by ({existing.sorting_key}), it must be ordered by the primary key"
             f" ({', '.join(table.primary_key)})"
