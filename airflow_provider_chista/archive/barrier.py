@@ -33,6 +33,10 @@ _TAIL = 5_000
 """Records at the end of the marker topic among which the marker must be."""
 
 
+class ConnectorFailedError(TransientError):
+    """The connector, or one of its tasks, was FAILED; it was restarted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Barrier:
     """End offsets, by topic and partition, that cover everything committed before the marker.
@@ -123,11 +127,16 @@ def wait(
 
 
 def require_running(connect: KafkaConnectClient, connector: str) -> None:
-    """Raise :class:`FatalError` when the connector or one of its tasks has failed, with the causes of the task's trace."""
+    """Raise :class:`ConnectorFailedError` when the connector or one of its tasks has failed, with the causes of its trace.
+
+    What failed is restarted first: a source or a broker that was away for a while needs no hand, and a retry of the task
+    finds the connector running; a lasting cause fails every retry with its trace.
+    """
     status = connect.status(connector)
     if status.failed:
-        raise FatalError(
-            f"{status.explain()}. Mend the cause, then run RegisterConnectorOperator, which restarts failed tasks"
+        connect.restart(connector)
+        raise ConnectorFailedError(
+            f"{status.explain()}. Its failed tasks were restarted; if they fail again, mend the cause that the trace names"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.configuration import conf
 
+from airflow_provider_chista.archive.barrier import ConnectorFailedError
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Connections
@@ -19,7 +20,8 @@ class CheckSensor(BaseSensorOperator):
     """Waits for a check; with ``deferrable=True`` in the triggerer, else by ``mode`` ``poke`` or ``reschedule``.
 
     A deferrable sensor looks once by itself before it defers, so that a condition that holds costs no trigger. Fatal
-    errors fail the task at once; transient ones are waited out while the sensor's ``timeout`` lasts.
+    errors fail the task at once; a connector that has FAILED fails the try, and the next one finds it restarted; other
+    transient errors are waited out while the sensor's ``timeout`` lasts.
 
     :param source_conn_id: Airflow connection of the source, as the verify user.
     :param kafka_conn_id: Airflow connection of Kafka.
@@ -87,12 +89,16 @@ class CheckSensor(BaseSensorOperator):
         with airflow_errors():
             if "fatal" in event:
                 raise FatalError(event["fatal"])
+            if "failed" in event:
+                raise ConnectorFailedError(event["failed"])
         return event["value"]
 
     def _look(self, context: Context) -> Checked:
         with airflow_errors():
             try:
                 checked = CHECKS[self.check](self.connections, **self.arguments(context))
+            except ConnectorFailedError:
+                raise
             except TransientError as error:
                 checked = Checked(False, f"{error}; looking again")
         self.log.info("%s", checked.seen)

@@ -11,7 +11,8 @@ from airflow_provider_chista.sensors.base import CheckSensor
 
 
 class ConnectorRunningSensor(CheckSensor):
-    """Waits until a connector and all of its tasks are ``RUNNING``; a ``FAILED`` one fails the task with its causes.
+    """Waits until a connector and all of its tasks are ``RUNNING``; a ``FAILED`` one is restarted and fails
+    the try with its causes.
 
     Returns the connector's state. Other parameters: :class:`CheckSensor`.
 

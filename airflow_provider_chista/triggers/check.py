@@ -10,6 +10,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_provider_chista.archive.barrier import ConnectorFailedError
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.hooks.services import Connections
 from airflow_provider_chista.triggers.checks import CHECKS
@@ -49,12 +50,15 @@ class CheckTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """One event: ``{"value": …}`` when done, ``{"fatal": message}`` when waiting is of no use."""
+        """One event: ``{"value": …}`` when done, ``{"fatal": message}`` or ``{"failed": message}`` when waiting is of no use."""
         look = sync_to_async(CHECKS[self.check], thread_sensitive=False)
         connections = Connections(**self.connections)
         while True:
             try:
                 checked = await look(connections, **self.arguments)
+            except ConnectorFailedError as error:
+                yield TriggerEvent({"failed": str(error)})  # type: ignore[no-untyped-call]
+                return
             except TransientError as error:
                 self.log.warning("%s; looking again in %s s", error, self.poll_interval)
             except FatalError as error:

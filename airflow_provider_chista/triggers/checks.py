@@ -32,7 +32,7 @@ class Checked:
 
 
 def connector_running(connections: Connections, *, connector: str) -> Checked:
-    """The connector and all its tasks run; a failed one is an error with its causes."""
+    """The connector and all its tasks run; a failed one is restarted and its causes are an error."""
     with connections.opened() as services:
         barrier.require_running(services.connect, connector)
         status = services.connect.status(connector)
