@@ -24,7 +24,8 @@ from airflow_provider_chista.errors import FatalError
 
 @dataclass(frozen=True, slots=True)
 class DrainLimits:
-    """Bounds of one drain; the first that is reached ends it.
+    """Bounds of one drain; the first that is reached ends it. Records come in lists of up to 1,000, so a bound may be
+    passed by that many.
 
     :param rows: records read in all.
     :param bytes: bytes of keys and values read in all.
@@ -194,7 +195,8 @@ class Drain:
         batch_started = time.monotonic()
         sending: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="chista-insert") as sender:
-            for records in self.kafka.read(state.name, ranges, self.stopped):
+            most = max(1, min(1000, self.limits.batch_rows, self.limits.rows))
+            for records in self.kafka.read(state.name, ranges, self.stopped, most=most):
                 for record in records:
                     buffered.setdefault(record.partition, []).append(record)
                     size += len(record.value or b"") + len(record.key or b"")

@@ -142,8 +142,9 @@ class Kafka:
         ranges: Mapping[int, tuple[int, int]],
         stopped: Callable[[], bool] = lambda: False,
         quiet_seconds: float = 30.0,
+        most: int = 1000,
     ) -> Iterator[list[Record]]:
-        """Records of the offset ranges ``[start, end)``, per partition in offset order, as lists of up to 1,000.
+        """Records of the offset ranges ``[start, end)``, per partition in offset order, as lists of up to ``most``.
 
         An empty list is yielded when nothing arrived for half a second, so that the caller can look at the clock.
         The iterator ends when every partition has reached its end: compacted and transactional topics have holes,
@@ -162,7 +163,7 @@ class Kafka:
                 consumer.assign([TopicPartition(topic, p, span[0]) for p, span in open_ranges.items()])
                 last = time.monotonic()
                 while open_ranges and not stopped():
-                    messages = consumer.consume(1000, timeout=0.5)
+                    messages = consumer.consume(most, timeout=0.5)
                     if messages:
                         last = time.monotonic()
                     elif time.monotonic() - last > quiet_seconds:

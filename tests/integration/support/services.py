@@ -56,8 +56,7 @@ def token() -> str:
 
 def kafka(overrides: dict[str, Any] | None = None) -> Kafka:
     servers = {"bootstrap.servers": stack().kafka_bootstrap}
-    admin = AdminClient(servers)
-    return Kafka(lambda: Consumer({**servers, **CONSUMER, **(overrides or {})}), lambda: admin)
+    return Kafka(lambda: Consumer({**servers, **CONSUMER, **(overrides or {})}), lambda: AdminClient(servers))
 
 
 def producer(**overrides: Any) -> Producer:
@@ -65,8 +64,8 @@ def producer(**overrides: Any) -> Producer:
 
 
 def create_topic(name: str, partitions: int = 1, **config: str) -> None:
-    made = kafka().admin().create_topics([NewTopic(name, partitions, 1, config=config)])
-    made[name].result()
+    admin = kafka().admin()
+    admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
 
 
 def delete_topics(prefix: str) -> None:

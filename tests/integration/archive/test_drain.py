@@ -1,0 +1,434 @@
+"""The drain against a real Kafka and a real ClickHouse: exact, resumable, loud about everything that is missing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import NewPartitions
+
+from airflow_provider_chista.archive.barrier import Barrier
+from airflow_provider_chista.archive.drain import DrainLimits
+from airflow_provider_chista.archive.positions import version
+from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.topic import TopicMissingError
+from airflow_provider_chista.clickhouse import ddl, sql
+from airflow_provider_chista.errors import FatalError
+from tests.integration.support import services
+from tests.integration.support.engines import wait_for
+from tests.integration.support.streams import WIDER, Stream, drain_in_process, key, value
+
+Streams = Callable[..., Stream]
+
+
+def names(count: int, start: int = 0) -> list[bytes]:
+    return [value("c", number, f"n{number}") for number in range(start, start + count)]
+
+
+def test_inserts_updates_deletes_and_tombstones_leave_what_the_source_has(stream: Streams) -> None:
+    made = stream().create()
+    made.send(
+        value("r", 1, "snapshot"), value("c", 2, None), value("c", 3, "three"), value("u", 2, "two"),
+        value("d", 3), None, value("d", 99), None, value("c", 4, ""),
+    )  # fmt: skip
+    summary = made.drain()
+    assert made.shown() == {1: "snapshot", 2: "two", 4: ""}
+    assert summary["records"] == 9
+    assert {op: summary[f"op_{op}"] for op in ("r", "c", "u", "d", "tombstone")} == {
+        "r": 1, "c": 3, "u": 1, "d": 2, "tombstone": 2
+    }  # fmt: skip
+    assert (summary["ended"], summary["remaining"]) == ("reached the end offsets", 0)
+    # The deleted row keeps its last content.
+    assert [row[1][0] for row in made.everything() if row[0] == 3] == ["three"]
+    assert [row[2] for row in made.everything()] == [version(0, offset) for offset in (0, 3, 4, 8)]
+
+
+def test_a_drained_topic_has_nothing_more_to_drain(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(5))
+    assert made.drain()["records"] == 5
+    assert made.drain()["records"] == 0
+    made.send(value("u", 1, "later"))
+    assert made.drain()["records"] == 1
+    assert made.shown()[1] == "later"
+
+
+def test_partitions_are_independent_and_may_be_empty(stream: Streams) -> None:
+    made = stream().create(partitions=3)
+    made.send(*names(100), partition=0)
+    made.send(*names(50, 1000), partition=2)
+    assert made.drain()["next_offsets"] == {"0": 100, "1": 0, "2": 50}
+    made.send(*names(1, 5000), partition=1)
+    assert made.drain()["records"] == 1
+    assert len(made.shown()) == 151
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        DrainLimits(rows=1000, batch_rows=300),
+        DrainLimits(bytes=100_000, batch_rows=300),
+        DrainLimits(seconds=0.0, batch_rows=300),
+    ],
+    ids=["rows", "bytes", "seconds"],
+)
+def test_a_limit_ends_the_run_and_the_next_run_goes_on_there(stream: Streams, limits: DrainLimits) -> None:
+    made = stream(limits=limits).create()
+    made.send(*names(5000))
+    runs, total = 0, 0
+    while True:
+        summary = made.drain()
+        runs, total = runs + 1, total + summary["records"]
+        assert made.positions() == {0: total}
+        if summary["remaining"] == 0:
+            break
+        assert summary["ended"].startswith("reached the limit of"), summary
+    assert runs > 1
+    assert total == made.stored() == 5000
+    assert made.shown() == {number: f"n{number}" for number in range(5000)}
+
+
+def test_a_stopped_run_ends_at_once_and_keeps_what_it_wrote(stream: Streams) -> None:
+    made = stream(limits=DrainLimits(batch_rows=1000)).create()
+    made.send(*names(20_000))
+    written = threading.Event()
+    started = time.monotonic()
+    summary = made.drain(stopped=written.is_set, progress=lambda report: written.set())
+    assert summary["ended"] == "stopped"
+    assert time.monotonic() - started < 5
+    assert 0 < summary["next_offsets"]["0"] < 20_000
+    made.drain()
+    assert len(made.shown()) == 20_000
+
+
+def test_a_position_is_recorded_only_after_the_insert_was_acknowledged(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    made.send(value("u", 1, "later"), *names(5, 100))
+    hidden = f"{made.database}.hidden"
+    made.client.command(f"RENAME TABLE {sql.table(made.target)} TO {hidden}")
+    with pytest.raises(FatalError, match="CreateArchiveTableOperator"):
+        made.drain()
+    assert made.positions() == {0: 10}
+    made.client.command(f"RENAME TABLE {hidden} TO {sql.table(made.target)}")
+    assert made.drain()["records"] == 6
+    assert made.shown()[1] == "later"
+    assert len(made.shown()) == 15
+
+
+def test_an_insert_repeated_with_the_same_token_is_stored_once(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    made.client.command(f"TRUNCATE TABLE {made.control.name('positions')}")
+    made.drain()
+    assert made.stored() == 10
+
+
+def test_a_record_that_cannot_be_decoded_is_isolated_with_its_bytes_and_reason(stream: Streams) -> None:
+    made = stream().create()
+    raw = value("c", 7, "x").replace(b'"x"', b'"\xff\x00"')
+    overflow = value("c", 8).replace(b'"id": 8', b'"id": 2147483648')
+    made.send(
+        *names(2), raw, overflow, value("t", 0), *names(2, 50), keys=[key(n) for n in (0, 1, 7, 8, 0, 50, 51)]
+    )
+    summary = made.drain(task="a_dag.a_task")
+    assert sorted(made.shown()) == [0, 1, 50, 51]
+    assert (summary["op_dead"], summary["records"]) == (3, 7)
+    letters = made.dead_letters()
+    assert [letter["offset"] for letter in letters] == [2, 3, 4]
+    assert bytes.fromhex(letters[0]["value"]) == raw
+    assert bytes.fromhex(letters[0]["key"]) == key(7)
+    assert "2147483647" in letters[1]["error"]
+    assert "TRUNCATE" in letters[2]["error"]
+    assert {letter["task"] for letter in letters} == {"a_dag.a_task"}
+    assert {letter["state"] for letter in letters} == {"open"}
+
+
+def test_too_many_dead_letters_stop_the_run_and_nothing_of_their_batch_is_written(stream: Streams) -> None:
+    made = stream(limits=DrainLimits(dead_letters=2, batch_rows=1000)).create()
+    made.send(*names(1000))
+    made.drain()
+    made.send(*names(10, 2000), b"{", b"[", b"no", keys=[key(0)] * 13)
+    with pytest.raises(FatalError, match="max_dead_letters=2") as caught:
+        made.drain()
+    assert "offset 1010" in str(caught.value)
+    assert len(made.shown()) == 1000
+    assert made.dead_letters() == []
+    assert made.positions() == {0: 1000}
+    assert made.drain(limits=DrainLimits(dead_letters=3))["op_dead"] == 3
+    assert len(made.shown()) == 1010
+
+
+def test_a_new_column_stops_at_its_record_and_goes_on_when_the_table_has_it(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(3), value("c", 10, "new", more=5), *names(2, 20))
+    with pytest.raises(FatalError, match=r"offset 3.*more.*CreateArchiveTableOperator"):
+        made.drain()
+    assert sorted(made.shown()) == [0, 1, 2]
+    assert made.positions() == {0: 3}
+    assert made.dead_letters() == []
+    change = ddl.ensure_table(made.client, made.types, WIDER, made.target)
+    assert change.added == ("more",)
+    with pytest.raises(FatalError, match=r"offset 4.*more"):
+        made.drain(table=WIDER)
+    rows = made.client.query(
+        f"SELECT id, more FROM {sql.table(ddl.view_of(made.target))} ORDER BY id"
+    ).result_rows
+    assert list(rows) == [(0, None), (1, None), (2, None), (10, 5)]
+
+
+def test_records_removed_by_retention_stop_the_run_loudly(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    made.send(*names(10, 10))
+    made.remove_records({0: 15})
+    with pytest.raises(FatalError, match=r"gap in .* offset 10 is next.*5 records.*accept_gap"):
+        made.drain()
+    assert made.positions() == {0: 10}
+    assert made.drain(accept_gap=True)["records"] == 5
+    assert made.drain()["records"] == 0
+    assert len(made.shown()) == 15
+
+
+def test_records_removed_before_the_position_are_no_gap(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    made.remove_records({0: 10})
+    made.send(*names(1, 10))
+    assert made.drain()["records"] == 1
+
+
+def test_records_that_were_never_drained_and_are_gone_are_a_gap(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.remove_records({0: 3})
+    with pytest.raises(FatalError, match="offset 0 is next"):
+        made.drain()
+
+
+@pytest.mark.parametrize("again", [2, 10, 30], ids=["shorter", "as long", "grown past the position"])
+def test_a_topic_that_was_created_again_is_noticed_and_its_rows_are_newer(
+    stream: Streams, again: int
+) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    _recreate(made)
+    made.send(*(value("r", number, "again") for number in range(again)))
+    with pytest.raises(FatalError, match=r"deleted and created again.*accept_gap"):
+        made.drain()
+    assert made.drain(accept_gap=True)["records"] == again
+    assert made.drain()["records"] == 0
+    assert {made.shown()[number] for number in range(again)} == {"again"}
+    assert made.everything()[0][2] == version(1, 0)
+    made.send(value("u", 0, "later"))
+    made.drain()
+    assert made.shown()[0] == "later"
+
+
+def test_an_empty_topic_that_was_created_again_needs_accept_gap_once(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    _recreate(made)
+    made.drain(accept_gap=True)
+    made.send(value("r", 0, "again"))
+    assert made.drain()["records"] == 1
+    assert made.shown()[0] == "again"
+
+
+def test_another_topic_into_the_same_table_is_refused_since_its_versions_would_be_older(
+    stream: Streams,
+) -> None:
+    first = stream().create()
+    first.send(*names(100))
+    first.drain()
+    second = stream(name=first.target.name).create()
+    second.send(value("r", 1, "of the new connector"))
+    with pytest.raises(FatalError, match=rf"that was {first.topic}"):
+        second.drain()
+    second.drain(accept_gap=True)
+    assert second.shown()[1] == "of the new connector"
+
+
+def test_a_partition_that_was_added_is_refused(stream: Streams) -> None:
+    made = stream().create(partitions=2)
+    made.send(*names(10))
+    made.drain()
+    admin = made.kafka.admin()
+    for future in admin.create_partitions([NewPartitions(made.topic, 3)]).values():
+        future.result()
+    wait_for(lambda: len(made.kafka.describe(made.topic).ends) == 3)
+    with pytest.raises(FatalError, match=r"partitions \[0, 1, 2\].*\[0, 1\] were drained"):
+        made.drain()
+
+
+def test_a_topic_that_does_not_exist(stream: Streams) -> None:
+    made = stream()
+    with pytest.raises(TopicMissingError, match=r"does not exist.*topic.prefix"):
+        made.drain()
+    nothing = Barrier({made.topic: {}})
+    assert made.drain(nothing)["records"] == 0
+    made.create()
+    made.send(*names(1))
+    made.drain()
+    with pytest.raises(FatalError, match="was drained before"):
+        made.drain(nothing)
+
+
+def test_ends_of_a_barrier_are_not_passed(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    barrier = made.barrier()
+    made.send(*names(10, 10))
+    assert made.drain(barrier)["records"] == 10
+    assert made.drain(barrier)["records"] == 0
+    assert made.drain()["records"] == 10
+    with pytest.raises(FatalError, match="beyond the end"):
+        made.drain(Barrier({made.topic: {0: 21}}))
+
+
+def test_aborted_transactions_and_markers_are_holes(stream: Streams) -> None:
+    made = stream().create()
+    producer = services.producer(**{"transactional.id": made.prefix})
+    producer.init_transactions(30)
+    for commit, start in ((True, 0), (False, 100), (True, 200), (False, 300)):
+        producer.begin_transaction()
+        for number in range(start, start + 10):
+            made.produce(producer, key(number), value("c", number, "n"))
+        producer.flush(30)
+        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+    end = made.kafka.describe(made.topic).ends[0]
+    summary = made.drain()
+    assert sorted(made.shown()) == [*range(10), *range(200, 210)]
+    assert summary["next_offsets"] == {"0": end}
+    assert summary["remaining"] == 0
+    assert made.drain()["records"] == 0
+
+
+def test_offsets_that_compaction_removed_are_holes(stream: Streams) -> None:
+    made = stream().create(
+        **{
+            "cleanup.policy": "compact",
+            "segment.ms": "100",
+            "min.cleanable.dirty.ratio": "0.01",
+            "max.compaction.lag.ms": "100",
+        }
+    )
+    for round_ in range(3):
+        made.send(*(value("u", number, f"r{round_}") for number in range(50)))
+        time.sleep(0.15)
+    made.send(value("u", 1000, "last"))
+
+    def compacted() -> bool:
+        end = made.kafka.describe(made.topic).ends[0]
+        return sum(len(records) for records in made.kafka.read(made.topic, {0: (0, end)})) < 140
+
+    wait_for(compacted, seconds=20, pause=0.5)
+    made.drain()
+    assert made.shown() == {**dict.fromkeys(range(50), "r2"), 1000: "last"}
+    assert made.positions() == {0: 151}
+
+
+def test_two_drains_at_once_leave_the_same_rows_as_one(stream: Streams) -> None:
+    made = stream(limits=DrainLimits(batch_rows=500)).create()
+    made.send(*names(10_000), *(value("u", number, "u") for number in range(0, 10_000, 3)))
+    made.send(*(value("d", number) for number in range(7)))
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(made.drain) for _ in range(2)]:
+            assert done.result()["remaining"] == 0
+    other = Stream(made.client, made.control, made.database, made.prefix, f"{made.prefix}_alone")
+    other.drain()
+    assert made.everything() == other.everything()
+    assert made.positions() == other.positions()
+
+
+def test_an_archive_and_a_live_copy_follow_one_topic(stream: Streams) -> None:
+    live = stream().create()
+    archive = Stream(
+        live.client,
+        live.control,
+        live.database,
+        live.prefix,
+        f"{live.prefix}_archive",
+        policy=DeletePolicy.ARCHIVE,
+    )
+    live.send(*names(3), value("d", 1), None)
+    live.drain()
+    assert archive.positions() == {}
+    archive.drain()
+    assert sorted(live.shown()) == [0, 2]
+    assert sorted(archive.shown()) == [0, 1, 2]  # without a barrier the delete waits
+
+
+def test_the_consumer_group_shows_the_positions(stream: Streams) -> None:
+    made = stream().create(partitions=2)
+    made.send(*names(10), partition=1)
+    made.drain()
+    group = f"chista.{made.target}"
+    admin = made.kafka.admin()
+    futures = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    found = futures[group].result().topic_partitions
+    assert {p.partition: p.offset for p in found} == {0: 0, 1: 10}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("policy", [DeletePolicy.MIRROR, DeletePolicy.ARCHIVE])
+def test_a_drain_killed_at_any_moment_and_repeated_leaves_the_same_rows(
+    stream: Streams, policy: DeletePolicy
+) -> None:
+    chance = random.Random(20_240_101)
+    made = stream(policy=policy).create(partitions=2)
+    for partition in (0, 1):
+        numbers = range(partition, 8000, 2)
+        made.send(*(value("c", number, f"n{number}") for number in numbers), partition=partition)
+        made.send(*(value("u", number, "u") for number in numbers[::5]), partition=partition)
+        made.send(*(value("d", number, tx=f"g:{number}") for number in numbers[::7]), partition=partition)
+        made.send(b"broken", *(value("c", number, "again") for number in numbers[::14]), partition=partition)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.integration.support.streams", "pandas"])
+    arguments = (made.database, made.control.database, made.prefix, made.target.name, str(policy), 150)
+    kills = 0
+    before: dict[int, int] = {}
+    while kills < 12:
+        begun = context.Event()
+        process = context.Process(target=drain_in_process, args=(*arguments, begun))
+        process.start()
+        if chance.random() < 0.8:
+            wait_for(lambda: begun.is_set() or process.exitcode is not None, pause=0.005)  # noqa: B023
+        time.sleep(chance.random() * 0.1)
+        process.kill()
+        process.join(30)
+        kills += process.exitcode != 0
+        now = made.positions()
+        assert all(now[p] >= offset for p, offset in before.items())
+        before = now
+        if process.exitcode == 0:
+            break
+    assert kills >= 5
+    made.drain(made.barrier())
+    alone = Stream(
+        made.client, made.control, made.database, made.prefix, f"{made.prefix}_alone", policy=policy
+    )
+    alone.drain(alone.barrier())
+    assert made.everything() == alone.everything()
+    assert made.shown() == alone.shown()
+    assert made.deletes() == alone.deletes()
+    assert len(made.dead_letters()) == 2
+    assert made.positions() == alone.positions()
+
+
+def _recreate(made: Stream) -> None:
+    services.delete_topics(f"{made.prefix}.")
+    wait_for(lambda: made.topic not in made.kafka.describe_existing([made.topic]))
+    made.create()
