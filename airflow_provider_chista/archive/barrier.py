@@ -81,7 +81,8 @@ def advance(capture: Capture, marker_id: str, topics: Sequence[str]) -> Barrier 
     """Take the next step; the barrier once it stands, None while it does not.
 
     :param marker_id: names this wait; the same from step to step.
-    :raises FatalError: the connector does not exist or has failed (with its trace), or does not capture the marker table.
+    :raises FatalError: the connector does not exist, or does not capture the marker table.
+    :raises ConnectorFailedError: the connector had failed, and was restarted.
     :raises TransientError: a service did not answer.
     """
     marker = capture.source.read_marker(marker_id)

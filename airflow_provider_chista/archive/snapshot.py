@@ -44,7 +44,8 @@ class SnapshotStatus:
 def advance(capture: Capture, control: Control, tables: Sequence[TableId]) -> SnapshotStatus:
     """Look at the snapshots of the tables, and ask for those that no snapshot covers.
 
-    :raises FatalError: the connector has failed, or a table's snapshot has; the message says why.
+    :raises FatalError: a table's snapshot has failed; the message says why.
+    :raises ConnectorFailedError: the connector had failed, and was restarted.
     """
     require_running(capture.connect, capture.connector)
     offset = capture.connect.offsets(capture.connector)

@@ -50,7 +50,7 @@ class CheckTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """One event: ``{"value": …}`` when done, ``{"fatal": message}`` or ``{"failed": message}`` when waiting is of no use."""
+        """One event: ``{"value": …}``, or ``{"fatal": message}`` or ``{"failed": message}`` when waiting is of no use."""
         look = sync_to_async(CHECKS[self.check], thread_sensitive=False)
         connections = Connections(**self.connections)
         while True:
