@@ -83,18 +83,7 @@ def test_the_row_hash_of_what_clickhouse_stored_is_that_of_the_reference(
     types = server.types if dates == "datetime64" else TypeMap(_DATE_AS_TEXT)
     target = server.new()
     ddl.ensure_table(server.client, types, ALL, target)
-    rows = (
-        [
-            (index, *row)
-            for index, row in enumerate((*first, last) for *first, last in drawn)
-            for row in [row[0] + (row[1],)]
-        ]
-        if False
-        else [  # fmt: skip
-            (index, *fields, start)
-            for index, (*fields, start) in enumerate((*row[:-1], row[-1]) for row in drawn)
-        ]
-    )
+    rows = [(index, *row) for index, row in enumerate(drawn)]
     insert_block(server.client, target, block(types, ALL, rows, [1] * len(rows)), "t")
     manifests = Manifests(server.control, types, ALL, target)
     kinds = [column.archived_as for column in ALL.columns]
@@ -121,7 +110,6 @@ def test_a_manifest_of_many_parts_is_in_key_order_with_every_position_once(serve
     )
     target = server.new()
     ddl.ensure_table(server.client, server.types, table, target)
-    server.client.command(f"SYSTEM STOP MERGES {sql.table(target)}") if False else None
     for part in range(5):
         server.client.command(
             f"INSERT INTO {sql.table(target)} SELECT number * 5 + {part} - 100000, toString(number), 1, 0, 'c', now64(3)"
