@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -18,11 +20,12 @@ from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeRepo
 from airflow_provider_chista.archive.seal import Seal, SealReport
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.verify import Proof, verify
-from airflow_provider_chista.clickhouse import ddl, sql
+from airflow_provider_chista.clickhouse import ddl, rowhash, sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
 from airflow_provider_chista.model import Table, TableId, Window
-from tests.integration.support.engines import Connector, Engine
+from tests.integration.support import services
+from tests.integration.support.engines import ENGINES, Connector, Engine
 
 Keys = set[str]
 
@@ -91,7 +94,11 @@ class Archive:
         return verify(self.capture.source, self.manifests(), self.ledger(window), window, catch_up=catch_up)
 
     def approve(
-        self, proof: Proof, window: Window | None = None, stage: Stage = Stage.APPROVED, actor: str = "a.user"
+        self,
+        proof: Proof,
+        window: Window | None = None,
+        stage: Stage = Stage.APPROVED,
+        actor: str = "a.user",
     ) -> None:
         self.ledger(window).record(stage, verify_id=proof.verify_id, actor=actor)
 
@@ -121,22 +128,25 @@ class Archive:
         return self.engine.query(f"SELECT {columns} FROM {self.id} ORDER BY {key}")
 
     def shown(self) -> list[tuple[Any, ...]]:
-        """What a user sees: the view, in key order."""
+        """What a user sees: the view, in key order; dates as a source's driver gives them."""
         columns = sql.columns(column.name for column in self.table.columns)
         key = sql.columns(self.table.primary_key)
-        return list(
-            self.client.query(
-                f"SELECT {columns} FROM {sql.table(ddl.view_of(self.target))} ORDER BY {key}"
-            ).result_rows
-        )
+        rows = self.client.query(
+            f"SELECT {columns} FROM {sql.table(ddl.view_of(self.target))} ORDER BY {key}"
+        ).result_rows
+        return [
+            tuple(value.date() if isinstance(value, datetime) else value for value in row) for row in rows
+        ]
 
     def source_keys(self) -> Keys:
         return {key for chunk in self.capture.source.hashes(self.table, None) for key, _ in chunk}
 
     def archive_keys(self) -> Keys:
-        key = self.manifests()
-        rows = self.control.rows(f"SELECT {_row_key(key)} AS row_key FROM {sql.table(self.target)} FINAL", {})
-        return {row["row_key"] for row in rows}
+        row_key = rowhash.row_key(self.types, self.table)
+        return {
+            row["k"]
+            for row in self.control.rows(f"SELECT {row_key} AS k FROM {sql.table(self.target)} FINAL", {})
+        }
 
     def require_nothing_lost(self, committed: Keys) -> None:
         """Promise 1: what was committed and not deleted by the application is at the source, in the archive, or both."""
@@ -144,7 +154,22 @@ class Archive:
         assert not lost, f"{len(lost)} rows are nowhere, such as {sorted(lost)[:3]}"
 
 
-def _row_key(manifests: Manifests) -> str:
-    from airflow_provider_chista.clickhouse import rowhash
+def purge_in_process(
+    flavour: str, connector: str, database: str, control: str, table: str, txn_size: int, die_after: int
+) -> None:
+    """Body of a process that purges and is killed: by the test, or by itself right after a commit at the source."""
+    client = services.clickhouse()
+    known = Connector(ENGINES[flavour], connector, [TableId(connector, table)])
+    archive = Archive(known, client, Control(client, control), database, table)
+    purging = archive.purging(txn_size=txn_size)
+    commits = iter(range(1, 1_000_000))
+    guarded_delete = purging.source.guarded_delete
 
-    return rowhash.row_key(manifests.types, manifests.table)
+    def delete_then_die(*arguments: Any) -> list[str]:
+        deleted = guarded_delete(*arguments)
+        if next(commits) == die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return deleted
+
+    purging.source.guarded_delete = delete_then_die  # type: ignore[method-assign]
+    purging.run()
