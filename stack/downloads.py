@@ -163,17 +163,19 @@ def debian_mirror(stack: Stack) -> str:
     """
     if stack.mirror:
         return stack.mirror
-    listing = run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"]
-    )
-    for line in listing.splitlines():
-        origin, label, uri = ([*line.split("|"), "", ""])[:3]
-        if origin == "Debian" and label == "Debian":
-            return uri.rstrip("/")
-    raise StackError(
-        "MySQL comes as Debian packages, and this machine's apt knows no Debian mirror. Name one, the address of "
-        "the folder that holds dists/: export DEBIAN_MIRROR=...  (if apt does know one: apt-get update)"
-    )
+    # Origin and label are known once apt has fetched the lists; on Debian itself the addresses say enough before that.
+    for line in _apt_targets("$(ORIGIN)|$(LABEL)|$(REPO_URI)"):
+        if line.startswith("Debian|Debian|"):
+            return line.split("|")[2].rstrip("/")
+    if "ID=debian" in Path("/etc/os-release").read_text().replace('"', "").splitlines():
+        for uri in _apt_targets("$(REPO_URI)", "--no-release-info"):
+            if "security" not in uri:
+                return uri.rstrip("/")
+    raise StackError("this machine's apt knows no Debian mirror, from which MySQL comes")
+
+
+def _apt_targets(form: str, *options: str) -> list[str]:
+    return run(["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"]).split()
 
 
 def tools(stack: Stack) -> Path:

@@ -125,7 +125,11 @@ def _in_order(services: list[Service], action: Callable[[Service], None]) -> Non
 
 
 def _first_error(jobs: Iterable[Future[None]]) -> None:
-    finished, _ = wait(jobs, return_when=FIRST_EXCEPTION)
+    try:
+        finished, _ = wait(jobs, return_when=FIRST_EXCEPTION)
+    except KeyboardInterrupt:
+        # Without waiting for the other threads: everything is made so that it may be cut off anywhere.
+        os._exit(130)
     errors = [error for job in finished if (error := job.exception()) is not None]
     if errors:
         raise errors[0]

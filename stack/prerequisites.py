@@ -27,12 +27,17 @@ _MINIMUM_PYTHON = (3, 11)
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """One thing that must be there: ``missing`` returns None when it is, else what was found instead."""
+    """One thing that must be there: ``missing`` returns None when it is, else what was found instead.
+
+    ``packages`` of Debian and Ubuntu bring it (``a|b``: the first that the distribution has); what no package brings has
+    a ``remedy`` of its own.
+    """
 
     name: str
     packages: tuple[str, ...]
     missing: Callable[[Stack], str | None]
     needed_by: tuple[str, ...]
+    remedy: str = ""
 
 
 def version_of(command: list[str], after: str = "") -> tuple[int, ...]:
@@ -134,6 +139,16 @@ def _venv(stack: Stack) -> str | None:
     )
 
 
+def _mirror(stack: Stack) -> str | None:
+    if find_program("apt-get") is None:
+        return "apt-get not found"
+    try:
+        downloads.debian_mirror(stack)
+    except StackError as error:
+        return str(error)
+    return None
+
+
 def _keyring(stack: Stack) -> str | None:
     return (
         None
@@ -143,11 +158,18 @@ def _keyring(stack: Stack) -> str | None:
 
 
 PREREQUISITES = (
-    Prerequisite("Java", ("default-jre-headless",), _java, ("kafka", "connect")),
+    Prerequisite("Java", ("openjdk-17-jre-headless|default-jre-headless",), _java, ("kafka", "connect")),
     Prerequisite("Maven", ("maven",), _programs("mvn"), ("kafka", "connect")),
     Prerequisite("Node.js with npm", ("nodejs", "npm"), _clickhouse_source, ("clickhouse",)),
     Prerequisite("dpkg-deb and apt-get", ("dpkg", "apt"), _programs("dpkg-deb", "apt-get"), ("mysql",)),
     Prerequisite("Debian's archive keys", ("debian-archive-keyring",), _keyring, ("mysql",)),
+    Prerequisite(
+        "a Debian mirror",
+        (),
+        _mirror,
+        ("mysql",),
+        remedy="export DEBIAN_MIRROR=ADDRESS, that of the folder of a Debian mirror which holds dists/",
+    ),
     Prerequisite(
         "MariaDB server",
         ("mariadb-server-core", "mariadb-client-core"),
@@ -182,16 +204,41 @@ def missing(stack: Stack, services: set[str]) -> list[tuple[Prerequisite, str]]:
 
 
 def explain(lacking: list[tuple[Prerequisite, str]]) -> str:
-    """One line for each missing thing, and the one command that mends them all."""
-    lines = [f"  {prerequisite.name}: {seen}" for prerequisite, seen in lacking]
-    return "\n".join(
-        ["the machine lacks", *lines, "On Debian or Ubuntu this mends it:", f"  {apt_command(lacking)}"]
-    )
+    """One line for each missing thing, and what mends them: one command for all that packages bring."""
+    lines = ["the machine lacks"]
+    lines += [f"  {prerequisite.name}: {seen}" for prerequisite, seen in lacking]
+    lines += [
+        f"For {prerequisite.name}: {prerequisite.remedy}"
+        for prerequisite, _ in lacking
+        if prerequisite.remedy
+    ]
+    if packages_of(lacking):
+        lines += ["On Debian or Ubuntu this mends it:", f"  {apt_command(lacking)}"]
+    return "\n".join(lines)
+
+
+def packages_of(lacking: list[tuple[Prerequisite, str]]) -> list[str]:
+    """The packages that bring what is missing, alternatives decided."""
+    return [_first_available(package) for prerequisite, _ in lacking for package in prerequisite.packages]
+
+
+def _first_available(package: str) -> str:
+    *others, last = package.split("|")
+    apt_cache = find_program("apt-cache")
+    for name in others:
+        known = (
+            subprocess.run(["apt-cache", "show", name], capture_output=True, check=False)
+            if apt_cache
+            else None
+        )
+        if known is not None and known.returncode == 0:
+            return name
+    return last
 
 
 def apt_command(lacking: list[tuple[Prerequisite, str]]) -> str:
     """The command line that installs the packages of missing prerequisites."""
-    packages = " ".join(package for prerequisite, _ in lacking for package in prerequisite.packages)
+    packages = " ".join(packages_of(lacking))
     sudo = "" if is_root() else "sudo "
     return f"{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}"
 
@@ -215,11 +262,16 @@ def ensure(stack: Stack, services: set[str], install: bool = True) -> None:
     lacking = missing(stack, services)
     if not lacking:
         return
-    may_install = install and find_program("apt-get") is not None and (is_root() or _sudo_without_password())
+    may_install = (
+        install
+        and packages_of(lacking)
+        and find_program("apt-get") is not None
+        and (is_root() or _sudo_without_password())
+    )
     if not may_install:
         raise StackError(explain(lacking))
     print(explain(lacking), file=sys.stderr, flush=True)
-    _apt_install([package for prerequisite, _ in lacking for package in prerequisite.packages])
+    _apt_install(lacking)
     if lacking := missing(stack, services):
         raise StackError(explain(lacking))
 
@@ -250,12 +302,23 @@ def _sudo_without_password() -> bool:
     return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
 
 
-def _apt_install(packages: list[str]) -> None:
+def _apt_install(lacking: list[tuple[Prerequisite, str]]) -> None:
     sudo = [] if is_root() else ["sudo", "-n"]
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
     with _no_service_starts(sudo):
         run([*sudo, *environment, "apt-get", "update", "-qq"])
-        run([*sudo, *environment, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages])
+        run(
+            [
+                *sudo,
+                *environment,
+                "apt-get",
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                *packages_of(lacking),
+            ]
+        )
 
 
 @contextlib.contextmanager

@@ -60,8 +60,14 @@ def find_program(name: str, *more_folders: Path) -> Path | None:
 
 @contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes ``target`` in one rename when the block ends well and vanishes when it does not."""
+    """A folder to fill, which becomes ``target`` in one rename when the block ends well and vanishes when it does not.
+
+    The caller holds a lock, so that one process at a time stages a target.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    # What a killed predecessor left: callers hold a lock on the target, so nobody is filling it now.
+    for abandoned in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield staging
