@@ -19,6 +19,9 @@ from stack.services.postgres import program as postgres_program
 from stack.settings import Stack
 from stack.shell import find_program, run
 
+BROWSER = "browser"
+"""What tests of Airflow's pages need, beside the services."""
+
 AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 _MINIMUM_JAVA = 17
 _MINIMUM_POSTGRES = 15
@@ -185,6 +188,7 @@ PREREQUISITES = (
     Prerequisite(
         "libmysqlclient's headers", ("default-libmysqlclient-dev",), _guarded(_client_headers), AIRFLOW
     ),
+    Prerequisite("Chromium", ("chromium",), _programs("chromium"), (BROWSER,)),
 )
 
 
@@ -225,13 +229,8 @@ def packages_of(lacking: list[tuple[Prerequisite, str]]) -> list[str]:
 def _first_available(package: str) -> str:
     *others, last = package.split("|")
     apt_cache = find_program("apt-cache")
-    for name in others:
-        known = (
-            subprocess.run(["apt-cache", "show", name], capture_output=True, check=False)
-            if apt_cache
-            else None
-        )
-        if known is not None and known.returncode == 0:
+    for name in others if apt_cache else ():
+        if subprocess.run([str(apt_cache), "show", name], capture_output=True, check=False).returncode == 0:
             return name
     return last
 

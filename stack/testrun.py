@@ -32,25 +32,29 @@ class Suite:
     paths: tuple[str, ...]
     services: str
     lint: bool = False
+    browser: bool = False
 
 
 SUITES = {
-    "all": Suite(("tests",), "all", lint=True),
+    "all": Suite(("tests",), "all", lint=True, browser=True),
     "unit": Suite(("tests/unit",), ""),
     "integration": Suite(("tests/integration",), "data"),
-    "system": Suite(("tests/system",), "all"),
+    "system": Suite(("tests/system",), "all", browser=True),
 }
 
 
 def test_stack(stack: Stack) -> Stack:
     """The stack that tests use: ``CHISTA_TEST_BASE_PORT`` and ``CHISTA_TEST_DATA``, else port 22000 and ``.stack/test``.
 
+    Its Airflow also has the DAGs of the system tests.
+
     :raises ValueError: when the base port is none.
     """
     port = int(os.environ.get("CHISTA_TEST_BASE_PORT") or _DEFAULT_TEST_PORT)
     port_table(port)
     data = Path(os.environ.get("CHISTA_TEST_DATA") or stack.root / ".stack" / "test").absolute()
-    return replace(stack, base_port=port, data=data)
+    overrides = {**stack.overrides, "CHISTA_DAGS": str(stack.root / "tests" / "system" / "dags")}
+    return replace(stack, base_port=port, data=data, overrides=overrides)
 
 
 def lint(stack: Stack) -> int:
@@ -73,7 +77,8 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
     suite = SUITES[name]
     tests = test_stack(stack)
     services = select(suite.services)
-    prerequisites.ensure(tests, {service.name for service in services} | {"airflow-api"})
+    others = {"airflow-api", prerequisites.BROWSER} if suite.browser else {"airflow-api"}
+    prerequisites.ensure(tests, {service.name for service in services} | others)
     environment.ensure(tests)
     complaints = lint(tests) if suite.lint else 0
     variables = dict(os.environ)

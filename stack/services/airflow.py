@@ -19,6 +19,7 @@ _HEARTBEAT_SECONDS = 20
 def places(stack: Stack) -> dict[str, str]:
     """Airflow's settings that name a place or a secret; the others are ``stack/config/airflow/airflow.env``."""
     ports, secrets = stack.ports, stack.secrets
+    more_dags = stack.overrides.get("CHISTA_DAGS")
     database = f"airflow:{secrets['CHISTA_AIRFLOW_DB_PASSWORD']}@{HOST}:{ports['postgres']}/airflow"
     return {
         "AIRFLOW_HOME": str(stack.airflow_home),
@@ -37,7 +38,19 @@ def places(stack: Stack) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports["airflow_triggerer_logs"]),
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": HOST,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(ports["airflow_scheduler_health"]),
+        **({"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": _bundles(more_dags)} if more_dags else {}),
     }
+
+
+def _bundles(more_dags: str) -> str:
+    """The DAGs folder, and a second folder of DAGs beside it."""
+    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    return json.dumps(
+        [
+            {"name": "dags-folder", "classpath": local, "kwargs": {}},
+            {"name": "more-dags", "classpath": local, "kwargs": {"path": more_dags}},
+        ]
+    )
 
 
 def process_environment(stack: Stack) -> dict[str, str]:

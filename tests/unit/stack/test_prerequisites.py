@@ -78,6 +78,41 @@ def test_the_message_ends_with_the_one_command_that_mends_everything(monkeypatch
     assert apt_command(lacking[:1]) == "apt-get update && apt-get install -y --no-install-recommends maven"
 
 
+def test_of_alternative_packages_the_one_that_the_distribution_has_is_named(bare_path: Path):
+    java = [
+        (
+            Prerequisite("Java", ("openjdk-17-jre-headless|default-jre-headless",), lambda stack: None, ()),
+            "old",
+        )
+    ]
+    apt_cache = bare_path / "apt-cache"
+    apt_cache.write_text('#!/bin/sh\ntest "$2" != openjdk-17-jre-headless\n')
+    apt_cache.chmod(0o755)
+    assert prerequisites.packages_of(java) == ["default-jre-headless"]
+    apt_cache.write_text("#!/bin/sh\nexit 0\n")
+    assert prerequisites.packages_of(java) == ["openjdk-17-jre-headless"]
+
+
+def test_what_no_package_brings_has_a_remedy_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    def no_mirror(stack: Stack) -> str:
+        raise StackError("this machine's apt knows no Debian mirror, from which MySQL comes")
+
+    monkeypatch.setattr(prerequisites.downloads, "debian_mirror", no_mirror)
+    lacking = prerequisites.missing(Stack(), {"mysql"})
+    assert explain(lacking).splitlines() == [
+        "the machine lacks",
+        "  a Debian mirror: this machine's apt knows no Debian mirror, from which MySQL comes",
+        "For a Debian mirror: export DEBIAN_MIRROR=ADDRESS, that of the folder of a Debian mirror which holds dists/",
+    ]
+
+
+def test_a_mirror_of_the_environment_wins():
+    assert (
+        Stack.from_environment({"DEBIAN_MIRROR": "https://mirror.example/debian/"}).mirror
+        == "https://mirror.example/debian"
+    )
+
+
 def test_an_ordinary_user_is_told_and_nothing_is_installed(bare_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(prerequisites, "is_root", lambda: False)
     with pytest.raises(
