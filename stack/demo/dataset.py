@@ -27,8 +27,9 @@ class Shape:
     time_column: str | None = None
 
     def key_of(self, row: Row) -> Row:
-        """The primary key of a row."""
-        return tuple(row[self.columns.index(column)] for column in self.key)
+        """The primary key of a row, with dates as ISO-8601 text, so that rows of all systems compare."""
+        values = (row[self.columns.index(column)] for column in self.key)
+        return tuple(value.isoformat() if isinstance(value, date) else value for value in values)
 
     def in_window(self, row: Row) -> bool:
         """Whether a row is in the demo's window; every row is when there is no time column."""
@@ -47,8 +48,10 @@ class Shape:
 
 
 def digest(hashes: Iterable[str]) -> str:
-    """The digest of a set of row hashes as the ledger writes it: their number, and the sums modulo 2^64 of the first two
-    big-endian 64-bit words of each."""
+    """The digest of a set of row hashes as the ledger writes it.
+
+    Their number, and the sums modulo 2^64 of the first two big-endian 64-bit words of each.
+    """
     count = first = second = 0
     for text in hashes:
         count, first, second = count + 1, first + int(text[:16], 16), second + int(text[16:32], 16)

@@ -59,7 +59,18 @@ class Source:
 
     @contextmanager
     def connect(self, stack: Stack) -> Iterator[Any]:
-        """A connection as the server's administrator; the transaction is committed when the block ends well."""
+        """A connection as the server's administrator; the transaction is committed when the block ends well.
+
+        :raises ConnectionError: the server does not answer, or ended the connection.
+        """
+        try:
+            with self._connect(stack) as connection:
+                yield connection
+        except (MySQLdb.OperationalError, psycopg.OperationalError) as error:
+            raise ConnectionError(f"{self.title} does not answer: {error}") from error
+
+    @contextmanager
+    def _connect(self, stack: Stack) -> Iterator[Any]:
         password = stack.secrets[f"CHISTA_{self.engine.upper()}_ROOT_PASSWORD"]
         port = stack.ports[self.engine]
         if self.engine == "postgres":
