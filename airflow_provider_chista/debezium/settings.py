@@ -130,6 +130,13 @@ FIXED: tuple[Fixed, ...] = (
         MYSQL_FAMILY,
     ),
     Fixed(
+        "schema.history.internal.store.only.captured.databases.ddl",
+        "false",
+        "a table of another database captured later needs its definition from the schema history; without it the "
+        "connector fails with 'schema isn't known'",
+        MYSQL_FAMILY,
+    ),
+    Fixed(
         "schema.history.internal.skip.unparseable.ddl",
         "true",
         "INET4, INET6 or COMPRESSED columns of any table of the server would stop the connector",
@@ -205,7 +212,6 @@ DEFAULTS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("include.schema.changes", "false", MYSQL_FAMILY),
     # Small, so that on an idle server the heartbeat's event is made within seconds.
     ("connect.keep.alive.interval.ms", "3000", MYSQL_FAMILY),
-    ("schema.history.internal.store.only.captured.databases.ddl", "true", MYSQL_FAMILY),
     # Measured: 90,000 events a second of a snapshot instead of 34,600 with the producer's own defaults.
     ("producer.override.compression.type", "lz4", ALL),
     ("producer.override.linger.ms", "50", ALL),

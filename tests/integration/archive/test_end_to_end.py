@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_chista.archive import barrier
+from airflow_provider_chista.archive import barrier, snapshot
 from airflow_provider_chista.archive.ledger import Stage
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.topic import TopicMissingError
 from airflow_provider_chista.clickhouse import sql
+from airflow_provider_chista.debezium.config import topic_name
 from airflow_provider_chista.errors import ChistaError, FatalError, RefusedError
 from airflow_provider_chista.model import TableId, Window
 from tests.integration.archive.conftest import Store
@@ -330,6 +331,29 @@ def test_a_table_added_to_a_running_connector_is_snapshotted_by_signal(
     assert made.shown() == made.in_source()
     # What was seen completed is remembered.
     assert made.snapshot().rows() == {str(made.id): 300}
+
+
+def test_a_table_of_another_schema_can_be_added_later_and_is_streamed(
+    captured: Connector, store: Store, archive: Callable[[str], Archive]
+) -> None:
+    engine, other = captured.engine, TableId(f"{captured.schema}_o", "late")
+    if engine.flavour == "postgres":
+        pytest.skip("the publication names schemas one by one; the other engines share one schema history")
+    engine.create_schema(other.schema, [f"CREATE TABLE {{schema}}.late {ROWS}"])
+    try:
+        engine.execute(f"INSERT INTO {other} VALUES (1, 'before', '2024-01-01')")
+        captured.tables.append(other)
+        captured.register()
+        capture = captured.capture()
+        with closing(capture.source):
+            wait_for(lambda: snapshot.advance(capture, store.control, [other]).completed, pause=0.3)
+            engine.execute(f"INSERT INTO {other} VALUES (2, 'streamed', '2024-01-01')")
+            topic = topic_name(captured.name, other)
+            assert barrier.wait(capture, [topic], timeout=30, poll_seconds=0.1).ends == {topic: {0: 2}}
+    finally:
+        captured.tables.remove(other)
+        captured.register()
+        engine.drop_schema(other.schema)
 
 
 def test_a_failed_connector_shows_its_cause(captured: Connector) -> None:
