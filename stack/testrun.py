@@ -1,6 +1,7 @@
 """``make test``: the checks and the tests, on a stack of their own that is there before and gone after, come what may."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -82,6 +83,8 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
     environment.ensure(tests)
     complaints = lint(tests) if suite.lint else 0
     variables = dict(os.environ)
+    # A CI that ends the run by a signal gets its processes back too: SIGTERM leaves through the same door as an error.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         if services:
             launcher.clean(tests)
@@ -90,6 +93,7 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
         status, closing = _pytest(tests, suite, pytest_arguments, variables)
     finally:
         if services:
+            launcher.down(tests)
             _keep_logs(tests)
             launcher.clean(tests)
     if complaints:
@@ -117,8 +121,10 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
 
 
 def _keep_logs(stack: Stack) -> None:
-    """Leave the services' logs of this run where the next run replaces them: a failed test is read there."""
+    """Leave the logs of services and tasks where the next run replaces them: a failed test is read there."""
     kept = stack.data.with_name(f"{stack.data.name}-logs")
     launcher.remove(kept)
     if stack.logs.is_dir():
         stack.logs.rename(kept)
+        if (stack.airflow_home / "logs").is_dir():
+            (stack.airflow_home / "logs").rename(kept / "airflow-tasks")
