@@ -28,8 +28,13 @@ class ApprovePurgeOperator(ApprovalOperator):
     source untouched. Skips itself, and with it everything downstream, when the param ``purge`` is false or the window has
     no rows to purge; passes without asking when the param ``dry_run`` is true, since a dry run deletes nothing.
 
-    :param table: source table; :param target: archive table; :param time_column: as in the other operators.
+    :param table: source table; :param target: archive table.
     :param verify_id: the proof, usually ``{{ ti.xcom_pull(task_ids='verify')['verify_id'] }}``.
+    :param source_conn_id: Airflow connection of the source, as the verify user.
+    :param clickhouse_conn_id: Airflow connection of ClickHouse.
+    :param time_column: as in :class:`WindowOperator`; :param window_start: likewise; :param window_end: likewise.
+    :param subject: what the list of required actions shows until the window is known.
+    :param params: further fields of the form, whose ``source`` is ``task``.
     :param response_timeout: how long to wait; then the answer is Reject.
     """
 

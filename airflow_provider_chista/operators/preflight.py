@@ -10,7 +10,8 @@ from airflow.sdk import Context
 from airflow_provider_chista.archive.preflight import ArchivePlan, preflight
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.source import SourceHook
-from airflow_provider_chista.model import TableId
+from airflow_provider_chista.hooks.window import run_window
+from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import ArchiveOperator
 
 
@@ -18,23 +19,35 @@ class PreflightOperator(ArchiveOperator):
     """Checks source settings, grants, keys and types, Kafka, Kafka Connect and ClickHouse; changes nothing at the source.
 
     Logs one report with every finding and its remedy. Fails on findings that prevent archiving; findings that only
-    prevent a purge are warnings here, and the purge refuses by them. Returns counts by severity and the subjects that
-    must not be purged. Other parameters: :class:`ArchiveOperator`.
+    prevent a purge are warnings here, and the purge refuses by them. A run that has no window fails here too, before
+    anything was changed. Returns counts by severity and the subjects that must not be purged. Other parameters:
+    :class:`ArchiveOperator`.
 
     :param tables: source table to archive table.
     :param time_columns: source table to its time column.
+    :param window_start: first day of the window; :param window_end: its end; as in :class:`WindowOperator`.
     :param listed: foreign keys and triggers that are known and accepted, as the findings spell them.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication; PostgreSQL only.
     """
 
-    template_fields: Sequence[str] = ("tables", "time_columns", "listed", "source_conn_id", "purge_conn_id")
+    template_fields: Sequence[str] = (
+        "tables",
+        "time_columns",
+        "window_start",
+        "window_end",
+        "listed",
+        "source_conn_id",
+        "purge_conn_id",
+    )
 
     def __init__(
         self,
         *,
         tables: dict[str, str],
         time_columns: dict[str, str] | None = None,
+        window_start: str | None = None,
+        window_end: str | None = None,
         listed: Sequence[str] = (),
         slot: str | None = None,
         publication: str | None = None,
@@ -43,6 +56,8 @@ class PreflightOperator(ArchiveOperator):
         super().__init__(**kwargs)
         self.tables = tables
         self.time_columns = time_columns
+        self.window_start = window_start
+        self.window_end = window_end
         self.listed = listed
         self.slot = slot
         self.publication = publication
@@ -57,6 +72,9 @@ class PreflightOperator(ArchiveOperator):
             publication=self.publication,
         )
         with airflow_errors(), self.connections.opened() as services:
+            for table, column in plan.time_columns.items():
+                window = run_window(context, column, self.window_start, self.window_end)
+                self.log.info("this run owns the rows of %s with %s", table, describe(window))
             report = preflight(
                 plan,
                 verify=SourceHook(self.source_conn_id).open,

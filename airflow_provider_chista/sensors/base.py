@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_provider_chista.archive.barrier import ConnectorFailedError
 from airflow_provider_chista.errors import FatalError, TransientError
@@ -75,7 +76,13 @@ class CheckSensor(BaseSensorOperator):
         """Wait; returns the check's value."""
         if not self.deferrable:
             return super().execute(context)
-        checked = self._look(context)
+        try:
+            checked = self._look(context)
+        except AirflowFailException as error:
+            # Airflow itself honours these two in poke and after a deferral, not here.
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"skipped instead of failed: {error}") from error
+            raise
         if checked.done:
             return checked.value
         seconds = float(self.poke_interval)

@@ -1,0 +1,211 @@
+"""The Dags of ``dags/``: they parse without any service, and are what their documentation says."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+
+from airflow_provider_chista.dag import ArchiveTable, archive_dag
+from airflow_provider_chista.timetables.retention import RetentionTimetable
+
+FOLDER = Path(__file__).parents[3] / "dags"
+
+BEFORE_TABLES = [
+    "preflight", "register_connector", "connector_running", "create_tables", "snapshot_completed", "source_captured",
+]  # fmt: skip
+PROVE = ["drain", "drained", "verify"]
+DELETE = ["approve", "purge", "purge_captured", "drain_deletes", "seal"]
+
+ARCHIVES = {
+    # dag: tables that are purged, tables that are only proven
+    "archive_mysql": (["test.chista", "employees.salaries"], ["employees.employees"]),
+    "archive_mariadb": (["test.chista", "employees.salaries"], ["employees.employees"]),
+    "archive_postgres": (["public.shipments", "employees.salaries"], ["employees.employees"]),
+}
+EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", ARCHIVES)
+
+
+@pytest.fixture(scope="module")
+def bag() -> Iterator[DagBag]:
+    """All files parsed, on a machine where no connection can be opened to anything."""
+
+    def refused(*arguments: Any) -> None:
+        raise AssertionError(f"a Dag file opened a connection to {arguments[1:]}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refused)
+        patch.setattr(socket.socket, "connect_ex", refused)
+        yield DagBag(dag_folder=FOLDER, bundle_path=FOLDER, bundle_name="dags-folder")
+
+
+def edges(dag: DAG) -> set[tuple[str, str]]:
+    return {(task.task_id, child) for task in dag.tasks for child in task.downstream_task_ids}
+
+
+def chain(*tasks: str) -> set[tuple[str, str]]:
+    return set(pairwise(tasks))
+
+
+def test_every_file_parses_without_services_and_none_is_forgotten(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert {Path(dag.fileloc).name for dag in bag.dags.values()} == {
+        file.name for file in FOLDER.glob("*.py")
+    }
+    assert set(bag.dags) == {*ARCHIVES, "stream_live"}
+
+
+@pytest.mark.parametrize("dag_id", [*ARCHIVES, "stream_live"])
+def test_every_dag_is_documented_tagged_and_serialised(bag: DagBag, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert dag.doc_md
+    assert "chista" in dag.tags
+    assert dag.catchup is False
+    again = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    assert set(again.task_dict) == set(dag.task_dict)
+
+
+@EVERY_ARCHIVE
+def test_an_archive_is_gated_stage_by_stage_and_tables_are_independent(bag: DagBag, dag_id: str) -> None:
+    purged, proven = ARCHIVES[dag_id]
+    expected = chain(*BEFORE_TABLES)
+    for table in (*purged, *proven):
+        group = table.replace(".", "_")
+        stages = [*PROVE, *(DELETE if table in purged else [])]
+        expected |= chain("source_captured", *(f"{group}.{stage}" for stage in stages))
+    # Two data edges: the end offsets of a barrier go to the sensor behind the drain as well.
+    data = {("source_captured", f"{t.replace('.', '_')}.drained") for t in (*purged, *proven)}
+    assert edges(bag.dags[dag_id]) - data == expected
+
+
+@EVERY_ARCHIVE
+def test_only_the_direct_child_of_the_approval_deletes(bag: DagBag, dag_id: str) -> None:
+    """Airflow skips the children of a rejected approval; everything behind has the trigger rule all_success."""
+    dag = bag.dags[dag_id]
+    for task in dag.tasks:
+        if task.task_type == "PurgeSourceOperator":
+            (parent,) = task.upstream_task_ids
+            assert dag.task_dict[parent].task_type == "ApprovePurgeOperator"
+            assert dag.task_dict[parent].ignore_downstream_trigger_rules
+            assert dag.task_dict[parent].defaults == ["Reject"]
+            assert task.require_approval
+    assert {task.trigger_rule for task in dag.tasks} == {"all_success"}
+
+
+@EVERY_ARCHIVE
+def test_parents_of_cascading_keys_are_never_purged(bag: DagBag, dag_id: str) -> None:
+    assert not {task for task in bag.dags[dag_id].task_dict if task.startswith("employees_employees.purge")}
+
+
+@EVERY_ARCHIVE
+def test_schedule_and_form(bag: DagBag, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert isinstance(dag.timetable, RetentionTimetable)
+    assert dag.timetable.retention == timedelta(days=365)
+    shown = {name: dag.params.get_param(name) for name in dag.params}
+    assert {name: param.value for name, param in shown.items()} == {
+        "window_start": None, "window_end": None, "dry_run": False, "purge": True,
+    }  # fmt: skip
+    for name in ("window_start", "window_end"):
+        assert shown[name].schema == {
+            "type": ["null", "string"], "format": "date",
+            "title": shown[name].schema["title"],
+        }  # fmt: skip
+        assert "UTC" in shown[name].description
+    for name in ("dry_run", "purge"):
+        assert shown[name].schema["type"] == "boolean"
+
+
+@EVERY_ARCHIVE
+def test_retries_outlast_a_service_that_is_started_again(bag: DagBag, dag_id: str) -> None:
+    for task in bag.dags[dag_id].tasks:
+        assert task.retries * task.retry_delay >= timedelta(seconds=60), task.task_id
+
+
+@EVERY_ARCHIVE
+def test_only_stages_that_delete_know_the_purge_user(bag: DagBag, dag_id: str) -> None:
+    known = {
+        task.task_type for task in bag.dags[dag_id].tasks if getattr(task, "purge_conn_id", None) is not None
+    }
+    assert known == {"PreflightOperator", "PurgeSourceOperator", "SealArchiveOperator"}
+
+
+def test_the_password_of_the_capture_user_is_a_reference_in_every_archive(bag: DagBag) -> None:
+    for dag_id in ARCHIVES:
+        register = bag.dags[dag_id].task_dict["register_connector"]
+        assert register.password.startswith("${env:CHISTA_")
+        assert register.password.endswith("_CAPTURE_PASSWORD}")
+
+
+def test_the_live_copies_run_one_after_another_with_the_mirror_policy(bag: DagBag) -> None:
+    dag = bag.dags["stream_live"]
+    assert dag.max_active_runs == 1
+    assert type(dag.timetable).__name__ == "ContinuousTimetable"
+    followers = [task for task in dag.tasks if task.task_type == "DrainTopicOperator"]
+    assert [task.delete_policy for task in followers] == ["mirror"] * 3
+    assert all(task.target.startswith("live_") for task in followers)
+    for group in ("live_mysql_chista", "live_mariadb_chista", "live_postgres_shipments"):
+        assert chain(*(f"{group}.{t}" for t in ("connector_running", "create_table", "follow"))) <= edges(dag)
+
+
+def factory(**more: Any) -> DAG:
+    arguments: dict[str, Any] = {
+        "tables": [ArchiveTable("shop.orders", "archive.orders", "day")],
+        "connector": "c",
+        "topic_prefix": "p",
+        "source_conn_id": "v",
+        "purge_conn_id": "d",
+        "capture_conn_id": "k",
+    }
+    return archive_dag("made", **{**arguments, **more})
+
+
+def test_ten_lines_make_an_archive_without_schedule_too() -> None:
+    assert type(factory(cron=None).timetable).__name__ == "NullTimetable"
+    assert factory(cron="@hourly", retention=timedelta(hours=6)).timetable.retention == timedelta(hours=6)
+
+
+def test_the_factory_passes_on_what_a_dag_takes() -> None:
+    dag = factory(
+        default_args={"retries": 1, "pool": "archive"},
+        params={"reason": "audit"},
+        max_active_runs=2,
+        tags=["mine"],
+    )
+    assert (dag.max_active_runs, set(dag.tags)) == (2, {"mine"})
+    assert set(dag.params) == {"window_start", "window_end", "dry_run", "purge", "reason"}
+    assert {task.pool for task in dag.tasks} == {"archive"}
+    assert {task.retries for task in dag.tasks} == {1}
+
+
+@pytest.mark.parametrize(
+    ("source", "group"), [("shop.orders", "shop_orders"), ("shop.order lines", "shop_order_lines")]
+)
+def test_any_table_name_gives_a_task_group(source: str, group: str) -> None:
+    dag = factory(tables=[ArchiveTable(source, "archive.t")])
+    assert f"{group}.verify" in dag.task_dict
+
+
+def test_guards_of_the_purge_come_from_the_archive() -> None:
+    listed = ["shop.lines(lines_order) -> shop.orders"]
+    dag = factory(
+        tables=[ArchiveTable("shop.orders", "archive.orders", "day", listed=listed)],
+        retention=timedelta(days=90),
+        slot="s",
+        publication="pub",
+    )
+    purge = dag.task_dict["shop_orders.purge"]
+    assert (purge.retention, purge.listed, purge.slot, purge.publication) == (
+        timedelta(days=90), listed, "s", "pub",
+    )  # fmt: skip
+    preflight = dag.task_dict["preflight"]
+    assert (preflight.listed, preflight.time_columns) == (listed, {"shop.orders": "day"})
