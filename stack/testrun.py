@@ -113,10 +113,14 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
         command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            closing = line.rstrip() or closing
+        try:
+            for line in process.stdout:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+                closing = line.rstrip() or closing
+        except BaseException:
+            process.terminate()
+            raise
     return process.returncode, closing
 
 
