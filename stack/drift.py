@@ -75,7 +75,11 @@ _SHARED_FILES = {
         "airflow_provider_chista/sources/setup/postgres.sql",
         "stack/sql/postgres.sql",
     ),
-    **{name: ("dags",) for name in SERVICES if name.startswith("airflow-")},
+    **{
+        name: ("dags", "stack/config/airflow/airflow_local_settings.py")
+        for name in SERVICES
+        if name.startswith("airflow-")
+    },
 }
 
 # Places of the native Airflow that a container does not need: its image has them, or nothing else is on its ports.

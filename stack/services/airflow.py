@@ -61,6 +61,8 @@ def process_environment(stack: Stack) -> dict[str, str]:
         **connection_environment(stack),
         "PATH": f"{stack.venv / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONUNBUFFERED": "1",
+        # For airflow_local_settings.py; the containers mount it where Airflow looks by itself.
+        "PYTHONPATH": str(stack.config / "airflow"),
     }
 
 
