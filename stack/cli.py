@@ -151,7 +151,10 @@ _COMMANDS: dict[str, tuple[Callable[[Stack, argparse.Namespace], int], str]] = {
         "stop services in good order",
     ),
     "restart": (_each(_restart), "stop, then start"),
-    "kill": (_each(launcher.kill), "end services at once, as a power cut would (SIGKILL)"),
+    "kill": (
+        _each(lambda stack, service: Supervisor(stack).kill(service.name)),
+        "end services at once, as a power cut would (SIGKILL)",
+    ),
     "pause": (
         _each(lambda stack, service: Supervisor(stack).signal(service.name, signal.SIGSTOP)),
         "freeze services: they keep their ports but answer nothing (SIGSTOP)",

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import sys
 import threading
@@ -195,18 +194,6 @@ def start(stack: Stack, service: Service) -> None:
     _install(stack, [service])
     _refuse_taken_ports(stack, supervisor, [service])
     _bring_up(stack, supervisor, service)
-
-
-def kill(stack: Stack, service: Service) -> None:
-    """End a service as a power cut would (SIGKILL to it and all its children); it stays down.
-
-    :raises StackError: when it is not running.
-    """
-    supervisor = Supervisor(stack)
-    supervisor.signal(service.name, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while supervisor.running(service.name) and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def down(stack: Stack) -> None:

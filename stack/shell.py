@@ -59,7 +59,7 @@ def find_program(name: str, *more_folders: Path) -> Path | None:
 
 
 @contextmanager
-def staged_folder(target: Path) -> Iterator[Path]:
+def staged_folder(target: Path, mode: int = 0o755) -> Iterator[Path]:
     """A folder to fill, which becomes ``target`` in one rename when the block ends well and vanishes when it does not.
 
     The caller holds a lock, so that one process at a time stages a target.
@@ -71,7 +71,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield staging
-        staging.chmod(0o755)
+        staging.chmod(mode)
         if target.exists():
             shutil.rmtree(target)
         staging.rename(target)

@@ -64,10 +64,9 @@ def configuration(stack: Stack) -> str:
     for service in SERVICES.values():
         lines += [
             f"[program:{service.name}]",
-            f"command=%(ENV_CHISTA_PYTHON)s -m stack become {service.name}",
+            f'command="%(ENV_CHISTA_PYTHON)s" -m stack become {service.name}',
             "autostart=false",
-            # Never by itself: a service that was killed stays down until someone starts it.
-            "autorestart=false",
+            f"autorestart={str(service.comes_back).lower()}",
             "startsecs=0",
             "startretries=0",
             f"stopsignal={service.stop_signal}",
@@ -162,11 +161,14 @@ class Supervisor:
             # A service that was paused by SIGSTOP would not hear the signal to end.
             processes.send(known[name]["pid"], signal.SIGCONT)
             self._call("stopProcess", name, False)
+        self._wait_until_ended(going)
+
+    def _wait_until_ended(self, names: list[str]) -> None:
         deadline = time.monotonic() + _STOP_SECONDS + 10
-        while any(self.running(name) for name in going):
+        while any(self.running(name) for name in names):
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"still running {_STOP_SECONDS + 10} s after the signal to end: {', '.join(going)}"
+                    f"still running {_STOP_SECONDS + 10} s after the signal to end: {', '.join(names)}"
                 )
             time.sleep(0.05)
 
@@ -179,6 +181,18 @@ class Supervisor:
         if not info.get("pid"):
             raise StackError(f"{name} is not running")
         processes.send(info["pid"], number)
+
+    def kill(self, name: str) -> None:
+        """End a service and all its children by SIGKILL; it stays down, even one that would come back by itself.
+
+        :raises StackError: when it is not running.
+        """
+        # Frozen, it does not hear the signal to end by which supervisord learns that it shall not start it again.
+        self.signal(name, signal.SIGSTOP)
+        pid = self.known()[name]["pid"]
+        self._call("stopProcess", name, False)
+        processes.send(pid, signal.SIGKILL)
+        self._wait_until_ended([name])
 
     def shutdown(self) -> None:
         """End supervisord and with it whatever still runs; returns when nothing of the stack is left."""

@@ -135,6 +135,8 @@ def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy:
         environment=process_environment,
         healthy=healthy,
         after=("postgres",),
+        # Scheduler, DAG processor and triggerer end themselves when their database is away for some seconds.
+        comes_back=True,
     )
 
 

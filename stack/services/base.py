@@ -33,7 +33,8 @@ class Service:
 
     ``command`` and ``environment`` start it (its pid is the service's). ``install`` fetches what it needs into the
     cache, ``prepare`` makes its data folder before the start, ``set_up`` fills it once it answers; all three may be
-    repeated. ``after`` names the services that must be healthy and set up before ``prepare``.
+    repeated. ``after`` names the services that must be healthy and set up before ``prepare``. A service that
+    ``comes_back`` is started again when it ends without having been told to; the others stay down.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Service:
     after: tuple[str, ...] = ()
     stop_signal: str = "TERM"
     start_seconds: int = 180
+    comes_back: bool = False
 
 
 def http_answer(url: str) -> tuple[int, bytes]:

@@ -59,7 +59,7 @@ def _prepare_mysql(stack: Stack) -> None:
         return
     first = stack.rendered / "mysql-first.sql"
     write_private(first, _root_password_sql(stack, "mysql"))
-    with staged_folder(stack.data / "mysql") as folder:
+    with staged_folder(stack.data / "mysql", mode=0o700) as folder:
         user = ["--user=root"] if is_root() else []
         run(
             [
@@ -101,7 +101,7 @@ def _prepare_mariadb(stack: Stack) -> None:
     if (stack.data / "mariadb").is_dir():
         return
     user = ["--user=root"] if is_root() else []
-    with staged_folder(stack.data / "mariadb") as folder:
+    with staged_folder(stack.data / "mariadb", mode=0o700) as folder:
         # Without --skip-test-db and with another authentication method an anonymous user shadows every other at localhost.
         run(
             [

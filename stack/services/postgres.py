@@ -55,7 +55,7 @@ def _prepare(stack: Stack) -> None:
         return
     password = stack.rendered / "postgres-first"
     write_private(password, stack.secrets["CHISTA_POSTGRES_ROOT_PASSWORD"])
-    with staged_folder(stack.data / "postgres") as folder:
+    with staged_folder(stack.data / "postgres", mode=0o700) as folder:
         _own(folder)
         run(
             [
@@ -74,7 +74,6 @@ def _prepare(stack: Stack) -> None:
             ],
             cwd=Path("/"),
         )
-    (stack.data / "postgres").chmod(0o700)
     password.unlink()
 
 

@@ -90,7 +90,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
 def test_a_killed_service_stays_down_until_it_is_started_and_the_others_go_on(beside: Beside, name: str):
     others = {"clickhouse", "mariadb", "postgres"} - {name}
     beside("kill", name)
-    assert beside.state(name) == "exited"
+    assert beside.state(name) == "stopped"
     assert {beside.state(other) for other in others} == {"healthy"}
     beside("start", name)
     assert beside.state(name) == "healthy"

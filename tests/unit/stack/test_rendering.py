@@ -63,7 +63,12 @@ def test_supervisor_knows_every_service_and_no_password(stack: Stack):
     text = configuration(stack)
     assert [name for name in SERVICES if f"[program:{name}]" not in text] == []
     assert [name for name, value in stack.secrets.items() if value in text] == []
-    assert text.count("autorestart=false") == len(SERVICES)
+
+
+def test_what_airflow_ends_for_itself_comes_back_and_what_was_killed_does_not(stack: Stack):
+    sections = dict(part.split("]", 1) for part in configuration(stack).split("[program:")[1:])
+    restarted = {name for name, settings in sections.items() if "autorestart=true" in settings}
+    assert restarted == {name for name in SERVICES if name.startswith("airflow-")}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
