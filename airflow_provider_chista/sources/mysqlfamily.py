@@ -200,14 +200,16 @@ class MySQLFamilySource(Source):
     def _join(self, table: Table, *, hashed: bool = False) -> str:
         """FROM clause that looks the rows of a JSON parameter up in the table, through the primary key's index.
 
-        STRAIGHT_JOIN, because a plan that begins at the table would lock all of its rows.
+        STRAIGHT_JOIN, because a plan that begins at the table would lock all of its rows; FORCE INDEX, because right after
+        a bulk load the statistics say "few rows", and the optimizer would scan (and lock) the table for each key.
         """
         types = [self.dialect.type_of(column).key for column in table.key_columns]
         types += ["VARCHAR(64) CHARACTER SET utf8mb4"] if hashed else []
         columns = ",\n    ".join(f"k{i} {kind} PATH '$[{i}]' ERROR ON ERROR" for i, kind in enumerate(types))
         return (
             f"FROM JSON_TABLE(%s, '$[*]' COLUMNS (\n    {columns})) v\n"
-            f"STRAIGHT_JOIN {self.dialect.table(table.id)} t ON {self.dialect.matches(table, 'v.k{}'.format)}"
+            f"STRAIGHT_JOIN {self.dialect.table(table.id)} t FORCE INDEX (PRIMARY)\n"
+            f"    ON {self.dialect.matches(table, 'v.k{}'.format)}"
         )
 
     def _guard(self, table: Table) -> str:
