@@ -5,6 +5,8 @@ Two stacks with base ports at least 100 apart can run side by side. The same num
 """
 
 DEFAULT_BASE_PORT = 20000
+_LOWEST = 1024
+_HIGHEST = 32767
 
 OFFSETS: dict[str, int] = {
     "clickhouse_http": 23,
@@ -25,13 +27,13 @@ OFFSETS: dict[str, int] = {
 def port_table(base_port: int) -> dict[str, int]:
     """The port of every listener of a stack with this base port.
 
-    :raises ValueError: when a port would be below 1024 or above 65535.
+    :raises ValueError: when a port would be below 1024, or among those that Linux gives to outgoing connections: there
+        a service would find its port taken now and then.
     """
     table = {name: base_port + offset for name, offset in OFFSETS.items()}
-    outside = sorted(port for port in table.values() if not 1024 <= port <= 65535)
-    if outside:
+    if any(not _LOWEST <= port <= _HIGHEST for port in table.values()):
         raise ValueError(
-            f"base port {base_port} gives ports outside 1024..65535 ({outside[0]}); "
-            "choose CHISTA_BASE_PORT between 1024 and 65400"
+            f"base port {base_port} gives ports outside {_LOWEST}..{_HIGHEST} (above are those of outgoing connections); "
+            f"choose CHISTA_BASE_PORT between {_LOWEST} and {_HIGHEST - max(OFFSETS.values())}"
         )
     return table

@@ -32,9 +32,10 @@ def test_an_empty_base_port_is_the_default(text: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("32700", "those of outgoing connections"),
         ("http", "must be a port number, found 'http'"),
-        ("65500", "outside 1024..65535"),
-        ("80", "outside 1024..65535"),
+        ("65500", r"outside 1024\.\.32767"),
+        ("80", "CHISTA_BASE_PORT between 1024 and 32674"),
     ],
 )
 def test_a_base_port_that_leaves_no_room_is_refused(text: str, message: str):
