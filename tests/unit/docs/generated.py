@@ -1,0 +1,165 @@
+"""Tables in the documentation that are made from the code: ``python -m tests.unit.docs.generated`` writes them into it.
+
+A table stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. A test compares what stands there with what the code
+says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from airflow_provider_chista.debezium.settings import ALL, DEFAULTS, DERIVED, FIXED, OWN, REFUSED
+from airflow_provider_chista.hooks.kafka import REQUIRED
+from stack.cli import _COMMANDS
+from stack.ports import DEFAULT_BASE_PORT, OFFSETS
+from stack.prerequisites import AIRFLOW, BROWSER, PREREQUISITES
+
+ROOT = Path(__file__).parents[3]
+TITLES = {"mysql": "MySQL", "mariadb": "MariaDB", "postgres": "PostgreSQL"}
+
+LISTENERS = {
+    "clickhouse_http": "ClickHouse, HTTP and the SQL page `/play`",
+    "postgres": "PostgreSQL",
+    "mysql": "MySQL",
+    "mariadb": "MariaDB",
+    "airflow_scheduler_health": "Airflow scheduler, health check",
+    "airflow_triggerer_logs": "Airflow triggerer, logs",
+    "airflow_worker_logs": "Airflow tasks, logs",
+    "airflow": "Airflow, UI and REST interface",
+    "connect": "Kafka Connect, REST interface",
+    "clickhouse_tcp": "ClickHouse, native protocol",
+    "kafka": "Kafka",
+    "kafka_controller": "Kafka, controller",
+}
+
+
+def fixed_settings() -> str:
+    """Connector settings that keep the promises, with their reasons."""
+    return _table(
+        ("property", "value", "sources", "because"),
+        (
+            (
+                f"`{setting.key}`",
+                f"`{setting.value}`" + (" (any other number is accepted)" if setting.accepts else ""),
+                _sources(setting.flavours),
+                setting.reason,
+            )
+            for setting in FIXED
+        ),
+    )
+
+
+def derived_settings() -> str:
+    """Connector settings that follow from arguments."""
+    return _table(
+        ("property", "follows from"), ((f"`{key}`", f"`{argument}`") for key, argument in DERIVED.items())
+    )
+
+
+def own_settings() -> str:
+    """Connector settings whose value is the provider's."""
+    return _table(("property", "because"), ((f"`{key}`", reason) for key, reason in OWN.items()))
+
+
+def refused_settings() -> str:
+    """Connector settings that no override may set."""
+    return _table(
+        ("property (regular expression)", "because"),
+        ((f"`{refused.pattern.pattern}`", refused.reason) for refused in REFUSED),
+    )
+
+
+def default_settings() -> str:
+    """Connector settings that an override may change."""
+    return _table(
+        ("property", "default", "sources"),
+        ((f"`{key}`", f"`{value}`", _sources(flavours)) for key, value, flavours in DEFAULTS),
+    )
+
+
+def consumer_settings() -> str:
+    """Consumer settings that neither the connection nor a caller can change."""
+    return _table(
+        ("property", "value"), ((f"`{key}`", f"`{str(value).lower()}`") for key, value in REQUIRED.items())
+    )
+
+
+def ports() -> str:
+    """Port of each listener, as a distance from the base port."""
+    return _table(
+        ("listener", "base port +", "by default"),
+        ((LISTENERS[name], str(offset), str(DEFAULT_BASE_PORT + offset)) for name, offset in OFFSETS.items()),
+    )
+
+
+def commands() -> str:
+    """Commands of the launcher."""
+    return _table(
+        ("`python3 -m stack …`", "does"),
+        ((f"`{name}`", explanation) for name, (_, explanation) in _COMMANDS.items()),
+    )
+
+
+def prerequisites() -> str:
+    """What the native stack needs of the machine."""
+    return _table(
+        ("needed", "packages of Debian and Ubuntu", "by"),
+        ((each.name, _packages(each.packages), _needed_by(each.needed_by)) for each in PREREQUISITES),
+    )
+
+
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    "fixed settings": ("docs/connections.md", fixed_settings),
+    "derived settings": ("docs/connections.md", derived_settings),
+    "own settings": ("docs/connections.md", own_settings),
+    "refused settings": ("docs/connections.md", refused_settings),
+    "default settings": ("docs/connections.md", default_settings),
+    "consumer settings": ("docs/connections.md", consumer_settings),
+    "ports": ("docs/stack.md", ports),
+    "commands": ("docs/stack.md", commands),
+    "prerequisites": ("docs/stack.md", prerequisites),
+}
+"""Each table's page and its maker, by name."""
+
+
+def block(name: str, text: str) -> re.Match[str]:
+    """Where a table stands in a page; group 1 is the table."""
+    found = re.search(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", text, re.DOTALL)
+    assert found, f"no block {name!r}"
+    return found
+
+
+def write() -> None:
+    """Write every table into its page."""
+    for name, (page, make) in TABLES.items():
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        found = block(name, text)
+        path.write_text(text[: found.start(1)] + make() + text[found.end(1) :], encoding="utf-8")
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [header, ["---"] * len(header), *escaped]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _packages(names: tuple[str, ...]) -> str:
+    return ", ".join(" or ".join(f"`{name}`" for name in package.split("|")) for package in names)
+
+
+def _needed_by(names: tuple[str, ...]) -> str:
+    if BROWSER in names:
+        return "tests in a browser"
+    services = [name for name in names if name not in AIRFLOW] + ["Airflow"] * (set(AIRFLOW) <= set(names))
+    return ", ".join(services) or "everything"
+
+
+def _sources(flavours: frozenset[str]) -> str:
+    return "all" if flavours == ALL else ", ".join(TITLES[name] for name in TITLES if name in flavours)
+
+
+if __name__ == "__main__":
+    write()

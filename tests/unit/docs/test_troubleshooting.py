@@ -1,0 +1,89 @@
+"""docs/troubleshooting.md quotes messages that the code has, and leaves no refusal of the code out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_chista.sources.postgreschecks import SETTINGS
+from tests.unit.docs.generated import ROOT
+from tests.unit.docs.pages import code, page, rows, sections
+
+SECTIONS = sections(page("troubleshooting.md"))
+GAP = "…"
+REFUSALS = {
+    "FatalError", "RefusedError", "TransientError", "ConnectorFailedError", "TopicMissingError", "AirflowSkipException",
+    "AirflowOptionalProviderFeatureException",
+}  # fmt: skip
+
+TREES = [
+    ast.parse(path.read_text(encoding="utf-8"), str(path))
+    for path in sorted((ROOT / "airflow_provider_chista").rglob("*.py"))
+]
+
+
+def text_of(node: ast.AST) -> str | None:
+    """A text with a gap for each value, None when the node is no text."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(text_of(value) or GAP for value in node.values)
+    if isinstance(node, ast.BinOp):
+        return (text_of(node.left) or GAP) + (text_of(node.right) or GAP)
+    return None
+
+
+def calls(*names: str) -> Iterator[ast.Call]:
+    for tree in TREES:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                function = node.func
+                if getattr(function, "id", getattr(function, "attr", None)) in names:
+                    yield node
+
+
+TEXTS = [text for tree in TREES for node in ast.walk(tree) if (text := text_of(node))]
+
+
+def quoted() -> list[str]:
+    """Messages that the page quotes: in the first column of its tables, and in its prose where that lists messages."""
+    found = []
+    for name, section in SECTIONS.items():
+        if name not in ("Preflight", "Dead letters", "A connector that is FAILED"):
+            found += [fragment for cells in rows(section) for fragment in code(cells[0])]
+    above, _, _ = SECTIONS["Approve, purge, seal"].partition("|")
+    _, _, below = SECTIONS["Approve, purge, seal"].rpartition("|")
+    found += [*code(above), *code(below.partition(", and with")[0]), *code(below.partition("soft_fail`")[2])]
+    found += [*code(SECTIONS["Errors that should not happen"]), "preflight found … errors"]
+    return [fragment for fragment in dict.fromkeys(found) if not fragment.startswith("[")]
+
+
+QUOTED = quoted()
+
+
+@pytest.mark.parametrize("fragment", QUOTED)
+def test_a_quoted_message_is_in_the_code(fragment: str) -> None:
+    assert any(fragment in text for text in TEXTS)
+
+
+def test_every_refusal_of_the_code_is_explained() -> None:
+    messages = [text_of(node.args[0]) for node in calls(*REFUSALS) if node.args]
+    said = [message for message in messages if message and len(message.replace(GAP, "").strip(" :;.")) > 3]
+    assert len(said) > 70
+    assert [message for message in said if not any(fragment in message for fragment in QUOTED)] == []
+
+
+def test_every_error_of_a_database_driver_is_explained() -> None:
+    remedies = [text_of(node.args[2]) for node in calls("Failure")]
+    assert len(remedies) > 15
+    assert [text for text in remedies if text and not any(fragment in text for fragment in QUOTED)] == []
+
+
+def test_every_check_of_the_preflight_is_explained() -> None:
+    checks = {text for node in calls("Finding", "Setting") if (text := text_of(node.args[0]))}
+    checks |= {setting.check for setting in SETTINGS}
+    explained = {name for cells in rows(SECTIONS["Preflight"]) for name in code(cells[0])}
+    assert len(checks) > 15
+    assert sorted(checks - explained) == []
