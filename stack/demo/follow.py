@@ -13,7 +13,7 @@ from stack.demo.sources import SOURCES, Source
 from stack.errors import StackError
 
 _POLL_SECONDS = 1.0
-_THINKING_SECONDS = 3.0
+_THINKING_SECONDS = 5.0
 # Airflow's scheduler mistakes the end of the process that asked for the end of the task when the answer comes before it has
 # heard of the former, and tries the task again. People are never that fast.
 COMMON = (
