@@ -60,7 +60,7 @@ def test_a_window_that_is_missing_or_wrong_names_the_fix(
         "2024-01-01T00:00:00Z",
         "2024-01-01T02:00:00+02:00",
         date(2024, 1, 1),
-        datetime(2024, 1, 1),
+        datetime.fromisoformat("2024-01-01"),
         JAN1,
     ],
 )
