@@ -26,7 +26,8 @@ class ApprovePurgeOperator(ApprovalOperator):
     Waits in Airflow's state ``awaiting_input`` without a worker; who answered, what and why goes into the ledger, and the
     purge reads it there. A rejection, or no answer within ``response_timeout``, skips everything downstream and leaves the
     source untouched. Skips itself, and with it everything downstream, when the param ``purge`` is false or the window has
-    no rows to purge; passes without asking when the param ``dry_run`` is true, since a dry run deletes nothing.
+    no rows to purge; passes without asking when the param ``dry_run`` is true, since a dry run deletes nothing, and when the
+    ledger has an approval of this very proof by a person already (a repeated try; a rejection is asked again).
 
     :param table: source table; :param target: archive table.
     :param verify_id: the proof, usually ``{{ ti.xcom_pull(task_ids='verify')['verify_id'] }}``.
@@ -99,6 +100,10 @@ class ApprovePurgeOperator(ApprovalOperator):
                     f"the proof {self.verify_id} of {self.target} is not in the ledger, or a later comparison contradicts "
                     "it; verify again"
                 )
+            verdict = self._ledger(services, context).verdict(self.verify_id)
+            if verdict is not None and verdict.stage is Stage.APPROVED and verdict.actor:
+                self.log.info("%s has approved this proof already", verdict.actor)
+                return None
         if proof.rows == 0:
             raise AirflowSkipException("the window has no rows at the source; there is nothing to purge")
         window = run_window(context, self.time_column, self.window_start, self.window_end)
