@@ -153,7 +153,7 @@ def problem(stack: Stack, supervisor: Supervisor, service: Service) -> str | Non
     try:
         return service.healthy(stack, float(info["start"]))
     except StackError as error:
-        return str(error).splitlines()[-1]
+        return error.reason()
 
 
 def wait_healthy(

@@ -161,7 +161,7 @@ class _Client:
         try:
             self.run(stack, "SELECT 1;")
         except StackError as error:
-            return str(error).splitlines()[-1]
+            return error.reason()
         return None
 
     def set_up(self, stack: Stack) -> None:

@@ -112,7 +112,7 @@ def _problem(stack: Stack, since: float) -> str | None:
     try:
         psql(stack, "postgres", "-c", "SELECT 1")
     except StackError as error:
-        return str(error).splitlines()[-1]
+        return error.reason()
     return None
 
 
