@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from airflow_provider_chista.archive.topic import Kafka, TopicMissingError, Topi
 from airflow_provider_chista.debezium.config import captures, topic_name
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.debezium.offsets import reached
-from airflow_provider_chista.errors import FatalError, TransientError
+from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.sources.base import CONTROL_SCHEMA, Source
 
@@ -116,15 +117,26 @@ def wait(
     :raises TransientError: the connector did not reach it in time.
     """
     marker_id, deadline = uuid.uuid4().hex, time.monotonic() + timeout
-    while time.monotonic() < deadline and not stopped():
-        barrier = advance(capture, marker_id, topics)
-        if barrier:
-            return barrier
-        time.sleep(poll_seconds)
+    try:
+        while time.monotonic() < deadline and not stopped():
+            barrier = advance(capture, marker_id, topics)
+            if barrier:
+                return barrier
+            time.sleep(poll_seconds)
+    except ChistaError:
+        _forget(capture, marker_id)
+        raise
+    _forget(capture, marker_id)
     raise TransientError(
         f"connector {capture.connector} did not pass the marker within {timeout:.0f} seconds; it is running but behind. Look "
         "at its lag, raise the timeout"
     )
+
+
+def _forget(capture: Capture, marker_id: str) -> None:
+    """Remove the marker of a wait that was given up; the reason for giving up matters more than a row left behind."""
+    with suppress(ChistaError):
+        capture.source.delete_marker(marker_id)
 
 
 def require_running(connect: KafkaConnectClient, connector: str) -> None:

@@ -11,24 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
-from confluent_kafka.admin import NewPartitions
 
-from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.drain import DrainLimits
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.sinks import DeletePolicy
-from airflow_provider_chista.archive.topic import TopicMissingError
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.errors import FatalError
-from tests.integration.support import services
 from tests.integration.support.engines import wait_for
-from tests.integration.support.streams import WIDER, Stream, drain_in_process, key, value
+from tests.integration.support.streams import WIDER, Stream, drain_in_process, key, names, value
 
 Streams = Callable[..., Stream]
-
-
-def names(count: int, start: int = 0) -> list[bytes]:
-    return [value("c", number, f"n{number}") for number in range(start, start + count)]
 
 
 def test_inserts_updates_deletes_and_tombstones_leave_what_the_source_has(stream: Streams) -> None:
@@ -185,161 +177,6 @@ def test_a_new_column_stops_at_its_record_and_goes_on_when_the_table_has_it(stre
     assert list(rows) == [(0, None), (1, None), (2, None), (10, 5)]
 
 
-def test_records_removed_by_retention_stop_the_run_loudly(stream: Streams) -> None:
-    made = stream().create()
-    made.send(*names(10))
-    made.drain()
-    made.send(*names(10, 10))
-    made.remove_records({0: 15})
-    with pytest.raises(FatalError, match=r"gap in .* offset 10 is next.*5 records.*accept_gap"):
-        made.drain()
-    assert made.positions() == {0: 10}
-    assert made.drain(accept_gap=True)["records"] == 5
-    assert made.drain()["records"] == 0
-    assert len(made.shown()) == 15
-
-
-def test_records_removed_before_the_position_are_no_gap(stream: Streams) -> None:
-    made = stream().create()
-    made.send(*names(10))
-    made.drain()
-    made.remove_records({0: 10})
-    made.send(*names(1, 10))
-    assert made.drain()["records"] == 1
-
-
-def test_records_that_were_never_drained_and_are_gone_are_a_gap(stream: Streams) -> None:
-    made = stream().create()
-    made.send(*names(10))
-    made.remove_records({0: 3})
-    with pytest.raises(FatalError, match="offset 0 is next"):
-        made.drain()
-
-
-@pytest.mark.parametrize("again", [2, 10, 30], ids=["shorter", "as long", "grown past the position"])
-def test_a_topic_that_was_created_again_is_noticed_and_its_rows_are_newer(
-    stream: Streams, again: int
-) -> None:
-    made = stream().create()
-    made.send(*names(10))
-    made.drain()
-    _recreate(made)
-    made.send(*(value("r", number, "again") for number in range(again)))
-    with pytest.raises(FatalError, match=r"deleted and created again.*accept_gap"):
-        made.drain()
-    assert made.drain(accept_gap=True)["records"] == again
-    assert made.drain()["records"] == 0
-    assert {made.shown()[number] for number in range(again)} == {"again"}
-    assert made.everything()[0][2] == version(1, 0)
-    made.send(value("u", 0, "later"))
-    made.drain()
-    assert made.shown()[0] == "later"
-
-
-def test_an_empty_topic_that_was_created_again_needs_accept_gap_once(stream: Streams) -> None:
-    made = stream().create()
-    made.send(*names(10))
-    made.drain()
-    _recreate(made)
-    made.drain(accept_gap=True)
-    made.send(value("r", 0, "again"))
-    assert made.drain()["records"] == 1
-    assert made.shown()[0] == "again"
-
-
-def test_another_topic_into_the_same_table_is_refused_since_its_versions_would_be_older(
-    stream: Streams,
-) -> None:
-    first = stream().create()
-    first.send(*names(100))
-    first.drain()
-    second = stream(name=first.target.name).create()
-    second.send(value("r", 1, "of the new connector"))
-    with pytest.raises(FatalError, match=rf"that was {first.topic}"):
-        second.drain()
-    second.drain(accept_gap=True)
-    assert second.shown()[1] == "of the new connector"
-
-
-def test_a_partition_that_was_added_is_refused(stream: Streams) -> None:
-    made = stream().create(partitions=2)
-    made.send(*names(10))
-    made.drain()
-    admin = made.kafka.admin()
-    for future in admin.create_partitions([NewPartitions(made.topic, 3)]).values():
-        future.result()
-    wait_for(lambda: len(made.kafka.describe(made.topic).ends) == 3)
-    with pytest.raises(FatalError, match=r"partitions \[0, 1, 2\].*\[0, 1\] were drained"):
-        made.drain()
-
-
-def test_a_topic_that_does_not_exist(stream: Streams) -> None:
-    made = stream()
-    with pytest.raises(TopicMissingError, match=r"does not exist.*topic.prefix"):
-        made.drain()
-    nothing = Barrier({made.topic: {}})
-    assert made.drain(nothing)["records"] == 0
-    made.create()
-    made.send(*names(1))
-    made.drain()
-    with pytest.raises(FatalError, match="was drained before"):
-        made.drain(nothing)
-
-
-def test_ends_of_a_barrier_are_not_passed(stream: Streams) -> None:
-    made = stream().create()
-    made.send(*names(10))
-    barrier = made.barrier()
-    made.send(*names(10, 10))
-    assert made.drain(barrier)["records"] == 10
-    assert made.drain(barrier)["records"] == 0
-    assert made.drain()["records"] == 10
-    with pytest.raises(FatalError, match="beyond the end"):
-        made.drain(Barrier({made.topic: {0: 21}}))
-
-
-def test_aborted_transactions_and_markers_are_holes(stream: Streams) -> None:
-    made = stream().create()
-    producer = services.producer(**{"transactional.id": made.prefix})
-    producer.init_transactions(30)
-    for commit, start in ((True, 0), (False, 100), (True, 200), (False, 300)):
-        producer.begin_transaction()
-        for number in range(start, start + 10):
-            made.produce(producer, key(number), value("c", number, "n"))
-        producer.flush(30)
-        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
-    end = made.kafka.describe(made.topic).ends[0]
-    summary = made.drain()
-    assert sorted(made.shown()) == [*range(10), *range(200, 210)]
-    assert summary["next_offsets"] == {"0": end}
-    assert summary["remaining"] == 0
-    assert made.drain()["records"] == 0
-
-
-def test_offsets_that_compaction_removed_are_holes(stream: Streams) -> None:
-    made = stream().create(
-        **{
-            "cleanup.policy": "compact",
-            "segment.ms": "100",
-            "min.cleanable.dirty.ratio": "0.01",
-            "max.compaction.lag.ms": "100",
-        }
-    )
-    for round_ in range(3):
-        made.send(*(value("u", number, f"r{round_}") for number in range(50)))
-        time.sleep(0.15)
-    made.send(value("u", 1000, "last"))
-
-    def compacted() -> bool:
-        end = made.kafka.describe(made.topic).ends[0]
-        return sum(len(records) for records in made.kafka.read(made.topic, {0: (0, end)})) < 140
-
-    wait_for(compacted, seconds=20, pause=0.5)
-    made.drain()
-    assert made.shown() == {**dict.fromkeys(range(50), "r2"), 1000: "last"}
-    assert made.positions() == {0: 151}
-
-
 def test_two_drains_at_once_leave_the_same_rows_as_one(stream: Streams) -> None:
     made = stream(limits=DrainLimits(batch_rows=500)).create()
     made.send(*names(10_000), *(value("u", number, "u") for number in range(0, 10_000, 3)))
@@ -426,9 +263,3 @@ def test_a_drain_killed_at_any_moment_and_repeated_leaves_the_same_rows(
     assert made.deletes() == alone.deletes()
     assert len(made.dead_letters()) == 2
     assert made.positions() == alone.positions()
-
-
-def _recreate(made: Stream) -> None:
-    services.delete_topics(f"{made.prefix}.")
-    wait_for(lambda: made.topic not in made.kafka.describe_existing([made.topic]))
-    made.create()

@@ -18,7 +18,7 @@ from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.topic import TopicMissingError
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.debezium.config import topic_name
-from airflow_provider_chista.errors import ChistaError, FatalError, RefusedError
+from airflow_provider_chista.errors import ChistaError, FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import TableId, Window
 from tests.integration.archive.conftest import Store
 from tests.integration.support.archives import Archive, purge_in_process
@@ -375,4 +375,19 @@ def test_a_connector_that_does_not_exist_is_named(captured: Connector) -> None:
     capture = unknown.capture()
     with closing(capture.source), pytest.raises(FatalError, match=f"{captured.name}_none"):
         barrier.wait(capture, [], timeout=30, poll_seconds=0.1)
-    captured.engine.execute("DELETE FROM chista.marker")
+
+
+def test_a_wait_that_is_given_up_leaves_no_marker(captured: Connector) -> None:
+    capture = captured.capture()
+    written: list[str] = []
+    write = capture.source.write_marker
+
+    def write_marker(marker: str, token: str) -> None:
+        written.append(marker)
+        write(marker, token)
+
+    capture.source.write_marker = write_marker  # type: ignore[method-assign]
+    with closing(capture.source):
+        with pytest.raises(TransientError, match="did not pass the marker"):
+            barrier.wait(capture, [], timeout=0.01)
+        assert [capture.source.read_marker(marker) for marker in written] == [None]

@@ -47,6 +47,11 @@ def value(op: str, number: int, name: str | None = None, tx: str = "g:1", **more
     return json.dumps(event).encode()
 
 
+def names(count: int, start: int = 0) -> list[bytes]:
+    """Inserts of consecutive rows."""
+    return [value("c", number, f"n{number}") for number in range(start, start + count)]
+
+
 @dataclass
 class Stream:
     """One source table's topic and the archive table it is drained into."""
