@@ -17,6 +17,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup
 
+from airflow_provider_chista.debezium.config import default_slot
 from airflow_provider_chista.operators.approve import ApprovePurgeOperator
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
 from airflow_provider_chista.operators.drain import DrainTopicOperator
@@ -82,6 +83,10 @@ WINDOW_PARAMS: dict[str, Param] = {
 """The trigger form of an archive Dag."""
 
 
+_TO_THE_BARRIER: dict[str, Any] = {"max_rows": 2**48, "max_bytes": 2**60, "max_seconds": 7 * 86_400.0}
+"""Limits of a drain that what follows it waits for: the barrier alone ends it."""
+
+
 def archive_dag(
     dag_id: str,
     *,
@@ -93,7 +98,7 @@ def archive_dag(
     capture_conn_id: str,
     capture_password: str | None = None,
     slot: str | None = None,
-    publication: str | None = None,
+    publication: str = "chista",
     retention: timedelta = timedelta(days=365),
     cron: str | None = "@daily",
     start_date: datetime = datetime(2024, 1, 1, tzinfo=UTC),
@@ -131,6 +136,7 @@ def archive_dag(
     shared: dict[str, Any] = {"source_conn_id": source_conn_id, **systems}
     stream: dict[str, Any] = {"connector": connector, "topic_prefix": topic_prefix}
     names = [table.source for table in tables]
+    slot = slot or default_slot(topic_prefix)
     targets = {table.source: table.target for table in tables}
     with DAG(
         dag_id,
@@ -146,6 +152,8 @@ def archive_dag(
         preflight = PreflightOperator(
             task_id="preflight",
             tables=targets,
+            purge_tables=[table.source for table in tables if table.purge],
+            capture_conn_id=capture_conn_id,
             time_columns={table.source: table.time_column for table in tables if table.time_column},
             listed=[name for table in tables for name in table.listed],
             slot=slot,
@@ -159,7 +167,7 @@ def archive_dag(
             capture_conn_id=capture_conn_id,
             password=capture_password,
             slot=slot,
-            publication=publication or "chista",
+            publication=publication,
             **stream,
             **shared,
         )
@@ -184,7 +192,7 @@ def _archive(
     """Drain to the barrier, wait for it, verify."""
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
     ends: dict[str, Any] = {"topic_prefix": stream["topic_prefix"], "barrier": captured.output}
-    drain = DrainTopicOperator(task_id="drain", **ends, **pair)
+    drain = DrainTopicOperator(task_id="drain", **ends, **_TO_THE_BARRIER, **pair)
     drained = TopicDrainedSensor(task_id="drained", **ends, **pair)
     verify = VerifyArchiveOperator(task_id="verify", time_column=table.time_column, **stream, **pair)
     drain >> drained >> verify
@@ -224,7 +232,7 @@ def _purge(
     captured = SourceCapturedSensor(task_id="purge_captured", tables=[table.source], **stream, **shared)
     ends: dict[str, Any] = {"topic_prefix": prefix, "barrier": captured.output}
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
-    drain = DrainTopicOperator(task_id="drain_deletes", **ends, **pair)
+    drain = DrainTopicOperator(task_id="drain_deletes", **ends, **_TO_THE_BARRIER, **pair)
     seal = SealArchiveOperator(
         task_id="seal", topic_prefix=prefix, purge_conn_id=purge_conn_id, verify_id=proof, **window, **shared
     )

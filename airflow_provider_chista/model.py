@@ -178,8 +178,16 @@ class Window:
                 )
         return start.date().isoformat(), end.date().isoformat()
 
+    @property
+    def dates(self) -> str:
+        """``[start, end)`` in as few characters as say it: days where both bounds are midnights UTC."""
+        first, last = (
+            bound.isoformat().removesuffix("T00:00:00+00:00") for bound in (self.start, self.end)
+        )
+        return f"[{first}, {last})"
+
     def __str__(self) -> str:
-        return f"{self.column} in [{self.start.isoformat()}, {self.end.isoformat()})"
+        return f"{self.column} in {self.dates}"
 
 
 def describe(window: Window | None) -> str:

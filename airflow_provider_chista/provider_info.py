@@ -66,7 +66,7 @@ KAFKA_CONNECT: dict[str, Any] = {
         "relabeling": {"host": "URL or host", "login": "User", "schema": "Scheme"},
         "placeholders": {
             "host": "http://connect:8083",
-            "port": "8083, unless the URL has one",
+            "port": "8083; Airflow's Test button refuses a connection without it",
             "schema": "http or https, unless the URL says it",
             "login": "only when the worker asks for basic authentication",
         },

@@ -16,7 +16,7 @@ from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 from airflow_provider_chista.findings import Finding, Severity
 from airflow_provider_chista.model import Table, TableId
-from airflow_provider_chista.sources.base import Source
+from airflow_provider_chista.sources.base import Role, Source
 
 UNREACHABLE = "unreachable"
 """Name of the check that a service which did not answer has failed."""
@@ -64,12 +64,14 @@ class ArchivePlan:
 
     :param targets: source table to archive table.
     :param time_columns: source table to its time column, for tables archived by windows.
+    :param purged: source tables whose rows will be deleted, for which the purge user needs its rights.
     :param listed: foreign keys and triggers that the user knows of and accepts.
     :param slot: replication slot; :param publication: publication; both PostgreSQL only.
     """
 
     targets: dict[TableId, TableId]
     time_columns: dict[TableId, str]
+    purged: tuple[TableId, ...] = ()
     listed: tuple[str, ...] = ()
     slot: str | None = None
     publication: str | None = None
@@ -80,6 +82,7 @@ def preflight(
     *,
     verify: Callable[[], Source],
     purge: Callable[[], Source] | None,
+    capture: Callable[[], Source] | None = None,
     kafka: Kafka,
     connect: KafkaConnectClient,
     control: Callable[[], Control],
@@ -89,6 +92,7 @@ def preflight(
     Every check runs, whatever the others find; a service that cannot be reached is a finding too.
 
     :param purge: opens the source as the purge user; None when nothing will be deleted.
+    :param capture: opens the source as the capture user; None where Airflow does not know its password.
     """
     findings: list[Finding] = []
     tables: list[Table] = []
@@ -103,8 +107,10 @@ def preflight(
                 yield from _checked(f"table {table_id}", partial(_table, source, table_id, plan, tables))
 
     findings += _checked("source, verify user", source_checks)
-    if purge is not None:
-        findings += _checked("source, purge user", lambda: _grants(purge, list(plan.targets)))
+    if purge is not None and plan.purged:
+        findings += _checked("source, purge user", partial(_grants, purge, "purge", plan.purged))
+    if capture is not None:
+        findings += _checked("source, capture user", partial(_grants, capture, "capture", list(plan.targets)))
     findings += _checked("Kafka", lambda: _kafka(kafka))
     findings += _checked("Kafka Connect", lambda: _connect(connect, flavours))
     findings += _checked("ClickHouse", lambda: _clickhouse(control, plan, tables))
@@ -132,9 +138,9 @@ def _table(source: Source, table_id: TableId, plan: ArchivePlan, tables: list[Ta
         table.column(column)
 
 
-def _grants(purge: Callable[[], Source], tables: Sequence[TableId]) -> Iterable[Finding]:
-    with purge() as source:
-        yield from source.grant_findings("purge", tables)
+def _grants(opened: Callable[[], Source], role: Role, tables: Sequence[TableId]) -> Iterable[Finding]:
+    with opened() as source:
+        yield from source.grant_findings(role, tables)
 
 
 def _kafka(kafka: Kafka) -> Iterable[Finding]:

@@ -28,11 +28,13 @@ class RunDates:
 
     :param interval: the run's data interval; None when the run has none.
     :param logical_date: None for a manual run without a date.
+    :param run_after: when the run was due; for a manual run the moment it was triggered.
     """
 
     params: Mapping[str, Any]
     interval: tuple[datetime, datetime] | None
     logical_date: datetime | None
+    run_after: datetime | None = None
 
 
 def resolve(column: str | None, start: Bound, end: Bound, run: RunDates) -> Window | None:
@@ -62,7 +64,8 @@ def resolve(column: str | None, start: Bound, end: Bound, run: RunDates) -> Wind
             f"this run's data interval [{first.isoformat()}, {last.isoformat()}) is empty, as those of CronTriggerTimetable "
             f"are. {_FIX}"
         )
-    if run.logical_date is not None and not first <= run.logical_date < last:
+    by_now = run.run_after is not None and first <= run.run_after < last
+    if run.logical_date is not None and not first <= run.logical_date < last and by_now:
         raise FatalError(
             f"this run is dated {run.logical_date.isoformat()}, but its data interval is [{first.isoformat()}, "
             f"{last.isoformat()}): `airflow dags trigger -l` computes it from now. Trigger by the UI, the REST interface or "

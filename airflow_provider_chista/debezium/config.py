@@ -30,6 +30,7 @@ __all__ = [
     "ConnectorSpec",
     "Flavour",
     "captures",
+    "default_slot",
     "notification_topic",
     "redact",
     "secrets_of",
@@ -189,7 +190,7 @@ class ConnectorSpec:
     def _postgres(self) -> dict[str, str]:
         return {
             "database.dbname": self.database or "",
-            "slot.name": self.slot or "chista_" + re.sub(r"[^a-z0-9_]", "_", self.topic_prefix.lower()),
+            "slot.name": self.slot or default_slot(self.topic_prefix),
             "publication.name": self.publication,
         }
 
@@ -228,6 +229,11 @@ class ConnectorSpec:
 def _refused(key: str, value: str, why: str) -> RefusedError:
     shown = redact({key: value})[key]
     return RefusedError(f"connector property {key} cannot be set to {shown!r}: {why}")
+
+
+def default_slot(topic_prefix: str) -> str:
+    """Replication slot of a connector that names none: ``chista_`` and the topic prefix."""
+    return "chista_" + re.sub(r"[^a-z0-9_]", "_", topic_prefix.lower())
 
 
 def topic_name(topic_prefix: str, table: TableId) -> str:

@@ -17,5 +17,6 @@ def run_window(
         params=context.get("params") or {},
         interval=(first, last) if first and last else None,
         logical_date=context.get("logical_date"),
+        run_after=getattr(context.get("dag_run"), "run_after", None),
     )
     return windows.resolve(column, start, end, dates)

@@ -107,7 +107,9 @@ class ApprovePurgeOperator(ApprovalOperator):
         if proof.rows == 0:
             raise AirflowSkipException("the window has no rows at the source; there is nothing to purge")
         window = run_window(context, self.time_column, self.window_start, self.window_end)
-        self.subject = f"{describe(window)}: delete {proof.rows} rows of {self.table}?"
+        # Airflow's list cuts the subject at some 45 characters.
+        dates = window.dates if window else describe(window)
+        self.subject = f"{dates}: delete {proof.rows} rows of {self.table}?"
         self.body = (
             "| source | archive | window | rows | digest |\n|---|---|---|---|---|\n"
             f"| {self.table} | {self.target} | {describe(window)} | {proof.rows} | `{proof.digest}` |\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import Context
@@ -34,6 +35,11 @@ class RegisterConnectorOperator(ArchiveOperator):
     :param publication: publication; PostgreSQL only.
     :param kafka_bootstrap_servers: brokers as the Connect worker reaches them; default: those of the Kafka connection.
     :param partitions: partitions of a new data topic.
+    :param replication_factor: copies of a new topic; -1 takes the broker's default.
+    :param topic_retention: how long a new topic keeps records; None takes the broker's default.
+    :param max_record_bytes: largest record in bytes; must exceed the biggest row.
+    :param heartbeat_ms: milliseconds between two heartbeats.
+    :param server_id: the connector's own replica id; MySQL and MariaDB only; by default computed from its name.
     :param overrides: further connector properties.
     """
 
@@ -53,6 +59,11 @@ class RegisterConnectorOperator(ArchiveOperator):
         publication: str = "chista",
         kafka_bootstrap_servers: str | None = None,
         partitions: int = 1,
+        replication_factor: int = -1,
+        topic_retention: timedelta | None = timedelta(days=7),
+        max_record_bytes: int = 8 * 1024 * 1024,
+        heartbeat_ms: int = 2000,
+        server_id: int | None = None,
         overrides: Mapping[str, object] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -66,6 +77,11 @@ class RegisterConnectorOperator(ArchiveOperator):
         self.publication = publication
         self.kafka_bootstrap_servers = kafka_bootstrap_servers
         self.partitions = partitions
+        self.replication_factor = replication_factor
+        self.topic_retention = topic_retention
+        self.max_record_bytes = max_record_bytes
+        self.heartbeat_ms = heartbeat_ms
+        self.server_id = server_id
         self.overrides = overrides
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -87,6 +103,11 @@ class RegisterConnectorOperator(ArchiveOperator):
                 slot=self.slot,
                 publication=self.publication,
                 partitions=self.partitions,
+                replication_factor=self.replication_factor,
+                retention=self.topic_retention,
+                max_record_bytes=self.max_record_bytes,
+                heartbeat_ms=self.heartbeat_ms,
+                server_id=self.server_id,
                 overrides=self.overrides or {},
             )
             for secret in secrets_of(spec.config()):

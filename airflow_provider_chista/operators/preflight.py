@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow.sdk import Context
@@ -13,6 +13,7 @@ from airflow_provider_chista.hooks.source import SourceHook
 from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import ArchiveOperator
+from airflow_provider_chista.sources.base import Source
 
 
 class PreflightOperator(ArchiveOperator):
@@ -26,6 +27,8 @@ class PreflightOperator(ArchiveOperator):
     :param tables: source table to archive table.
     :param time_columns: source table to its time column.
     :param window_start: first day of the window; :param window_end: its end; as in :class:`WindowOperator`.
+    :param purge_tables: source tables whose rows will be deleted, for which the purge user needs its rights; None: all.
+    :param capture_conn_id: the source as the capture user; its grants are asked when the connection has a password.
     :param listed: foreign keys and triggers that are known and accepted, as the findings spell them.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication; PostgreSQL only.
@@ -36,9 +39,11 @@ class PreflightOperator(ArchiveOperator):
         "time_columns",
         "window_start",
         "window_end",
+        "purge_tables",
         "listed",
         "source_conn_id",
         "purge_conn_id",
+        "capture_conn_id",
     )
 
     def __init__(
@@ -48,6 +53,8 @@ class PreflightOperator(ArchiveOperator):
         time_columns: dict[str, str] | None = None,
         window_start: str | None = None,
         window_end: str | None = None,
+        purge_tables: list[str] | None = None,
+        capture_conn_id: str | None = None,
         listed: Sequence[str] = (),
         slot: str | None = None,
         publication: str | None = None,
@@ -58,6 +65,8 @@ class PreflightOperator(ArchiveOperator):
         self.time_columns = time_columns
         self.window_start = window_start
         self.window_end = window_end
+        self.purge_tables = purge_tables
+        self.capture_conn_id = capture_conn_id
         self.listed = listed
         self.slot = slot
         self.publication = publication
@@ -67,6 +76,9 @@ class PreflightOperator(ArchiveOperator):
         plan = ArchivePlan(
             targets={TableId.parse(table): TableId.parse(target) for table, target in self.tables.items()},
             time_columns={TableId.parse(t): column for t, column in (self.time_columns or {}).items()},
+            purged=tuple(
+                TableId.parse(t) for t in (self.tables if self.purge_tables is None else self.purge_tables)
+            ),
             listed=tuple(self.listed),
             slot=self.slot,
             publication=self.publication,
@@ -79,6 +91,7 @@ class PreflightOperator(ArchiveOperator):
                 plan,
                 verify=SourceHook(self.source_conn_id).open,
                 purge=SourceHook(self.purge_conn_id).open if self.purge_conn_id else None,
+                capture=self._capture(),
                 kafka=services.kafka,
                 connect=services.connect,
                 control=lambda: services.control,
@@ -86,3 +99,10 @@ class PreflightOperator(ArchiveOperator):
             self.log.info("%s", report)
             report.require_no_error()
         return report.summary()
+
+    def _capture(self) -> Callable[[], Source] | None:
+        """How to open the source as the capture user, where Airflow knows its password."""
+        if self.capture_conn_id is None:
+            return None
+        hook = SourceHook(self.capture_conn_id)
+        return hook.open if hook.endpoint().password else None

@@ -14,8 +14,18 @@ from airflow_provider_chista.model import Window
 JAN1, JAN2, JAN3 = (datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2, 3))
 
 
-def run(interval: Any = (JAN1, JAN2), logical_date: datetime | None = JAN1, **params: Any) -> RunDates:
-    return RunDates(params, interval, logical_date)
+def run(
+    interval: Any = (JAN1, JAN2),
+    logical_date: datetime | None = JAN1,
+    run_after: datetime | None = None,
+    **params: Any,
+) -> RunDates:
+    return RunDates(params, interval, logical_date, run_after)
+
+
+def test_an_interval_given_by_hand_is_taken_although_the_form_dates_the_run_now() -> None:
+    by_hand = run(interval=(JAN1, JAN2), logical_date=JAN3, run_after=JAN3)
+    assert resolve("d", None, None, by_hand) == Window("d", JAN1, JAN2)
 
 
 def test_arguments_win_over_params_and_params_over_the_interval() -> None:
@@ -42,7 +52,7 @@ def test_a_table_without_time_column_is_archived_whole() -> None:
         ("soon", "2024-01-01", run(), "not an ISO-8601 date"),
         (None, None, run(interval=None), "no data interval"),
         (None, None, run(interval=(JAN1, JAN1)), "is empty"),
-        (None, None, run(interval=(JAN2, JAN3)), "dated"),
+        (None, None, run(interval=(JAN2, JAN3), run_after=JAN2), "dated"),
         (None, None, run(window_start="2024-01-01"), "window_start but not window_end"),
     ],
 )
