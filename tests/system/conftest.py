@@ -1,0 +1,114 @@
+"""One stack with Airflow for all system tests, which run Dags as users run them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from stack.services.airflow import process_environment
+from stack.settings import Stack
+from tests.integration.support import services
+from tests.system.support import tables
+from tests.system.support.airflow import Airflow, Run, wait_for
+
+ORDER = [
+    "test_archive", "test_clear", "test_ui", "test_backfill", "test_live", "test_windows", "test_purge",
+    "test_deferrable", "test_secrets",
+]  # fmt: skip
+"""Modules in the order that lets one use what the one before it archived. What must not be anywhere is looked for last."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.system)
+            item.add_marker(pytest.mark.timeout(420))
+    own = [item for item in items if here in item.path.parents]
+    places = iter(sorted(own, key=lambda item: ORDER.index(item.path.stem)))
+    items[:] = [next(places) if here in item.path.parents else item for item in items]
+
+
+@pytest.fixture(scope="session")
+def stack(stack_env: dict[str, str]) -> Stack:
+    return services.stack()
+
+
+@pytest.fixture(scope="session")
+def airflow(stack: Stack) -> Airflow:
+    client = Airflow(stack.airflow_url, "admin", stack.secrets["CHISTA_AIRFLOW_PASSWORD"])
+    wait_for("Airflow to know the Dags of the tests", 90, lambda: client.has("systest_archive"), 1)
+    return client
+
+
+@pytest.fixture(scope="session")
+def clickhouse(stack: Stack) -> Client:
+    return services.clickhouse()
+
+
+@pytest.fixture(scope="session")
+def connect(stack: Stack) -> Iterator[KafkaConnectClient]:
+    with KafkaConnectClient(stack.connect_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def cli(stack: Stack) -> Callable[..., str]:
+    """The ``airflow`` command, as on one of the stack's machines."""
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [stack.venv / "bin" / "airflow", *words],
+            env=process_environment(stack), capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def loaded(stack: Stack) -> None:
+    """The sources with their rows, before any connector was registered."""
+    tables.load()
+
+
+@pytest.fixture(scope="session")
+def before(loaded: None) -> tables.Before:
+    return tables.Before.read()
+
+
+@pytest.fixture(scope="session")
+def scheduled(airflow: Airflow, before: tables.Before) -> Run:
+    """archive_postgres, never triggered by anybody: only switched on."""
+    dag = airflow.dag("archive_postgres")
+    dag.unpause()
+    return dag.wait_for_run()
+
+
+@pytest.fixture(scope="session")
+def triggered(airflow: Airflow, scheduled: Run, before: tables.Before) -> Run:
+    """archive_mysql with a window by conf."""
+    dag = airflow.dag("archive_mysql")
+    dag.settle_schedule()
+    dag.unpause()
+    return dag.archive(*tables.WINDOW)
+
+
+@pytest.fixture(scope="session")
+def filled_in_runs() -> list[Run]:
+    """Where the test of the trigger form leaves the run that it started."""
+    return []
+
+
+@pytest.fixture
+def filled_in(filled_in_runs: list[Run]) -> Run:
+    """The run that was started in the browser."""
+    if not filled_in_runs:
+        pytest.skip("needs the run of tests/system/test_ui.py")
+    return filled_in_runs[0]
