@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -44,6 +45,13 @@ def failed(registered: Connector) -> Iterator[Connector]:
     services.delete_topics(f"{broken.name}.")
 
 
+def stays_failed(broken: Connector) -> bool:
+    """A restart that an earlier look asked for is over."""
+    before = broken.connect.status(broken.name).failed
+    time.sleep(2)
+    return before and broken.connect.status(broken.name).failed
+
+
 def running(name: str, **more: Any) -> ConnectorRunningSensor:
     return ConnectorRunningSensor(task_id="t", connector=name, poke_interval=0.2, **more)
 
@@ -62,7 +70,7 @@ def test_a_connector_that_does_not_exist_fails_at_once_with_its_name(stack_env: 
 def test_a_failed_connector_shows_the_cause_of_its_trace_and_what_was_done(
     failed: Connector, deferrable: bool
 ) -> None:
-    wait_for(lambda: failed.connect.status(failed.name).failed, 60)
+    wait_for(lambda: stays_failed(failed), 60)
     with pytest.raises(ConnectorFailedError) as raised:
         running(failed.name, deferrable=deferrable).execute(context())
     said = str(raised.value)
