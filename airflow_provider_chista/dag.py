@@ -101,7 +101,7 @@ def archive_dag(
     publication: str = "chista",
     retention: timedelta = timedelta(days=365),
     cron: str | None = "@daily",
-    start_date: datetime = datetime(2024, 1, 1, tzinfo=UTC),
+    start_date: datetime = datetime(1970, 1, 1, tzinfo=UTC),
     kafka_conn_id: str = "kafka_default",
     kafka_connect_conn_id: str = "kafka_connect_default",
     clickhouse_conn_id: str = "clickhouse_default",
@@ -124,6 +124,8 @@ def archive_dag(
     :param slot: replication slot; :param publication: publication; PostgreSQL only.
     :param retention: age from which rows are archived by schedule, and below which none is purged.
     :param cron: ticks that bound the windows; None for a Dag without schedule.
+    :param start_date: as in Airflow, which gives a manual run dated before it no tasks and calls it a success; so it is
+        long ago, and a Dag with ``catchup`` should give its own.
     :param approval_timeout: how long to wait for an approval; then the answer is Reject.
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.

@@ -181,9 +181,7 @@ class Window:
     @property
     def dates(self) -> str:
         """``[start, end)`` in as few characters as say it: days where both bounds are midnights UTC."""
-        first, last = (
-            bound.isoformat().removesuffix("T00:00:00+00:00") for bound in (self.start, self.end)
-        )
+        first, last = (bound.isoformat().removesuffix("T00:00:00+00:00") for bound in (self.start, self.end))
         return f"[{first}, {last})"
 
     def __str__(self) -> str:

@@ -40,7 +40,7 @@ def started(airflow: Airflow, loaded: None, cli: Callable[..., str]) -> Started:
     dag.unpause()
     runs = {
         "dry": dag.archive(*PAST, dry_run=True),
-        "kept": dag.archive(*PAST, purge=False),
+        "kept": dag.trigger(f"{PAST[0]}T00:00:00Z", conf={"purge": False}),
         "young": dag.trigger(f"{TODAY.isoformat()}T00:00:00Z"),
         "dateless": dag.trigger(),
         "reversed": dag.archive(*reversed(PAST)),
@@ -83,8 +83,11 @@ def test_a_dry_run_shows_the_statements_and_deletes_nothing(started: Started) ->
     assert {started.dry.states()[f"employees_titles.{task}"] for task in behind} == {"skipped"}
 
 
-def test_a_run_with_purge_off_ends_with_the_proof(started: Started, clickhouse: Client) -> None:
+def test_a_run_dated_by_its_rows_and_with_purge_off_ends_with_their_proof(
+    started: Started, clickhouse: Client
+) -> None:
     started.kept.wait()
+    assert "from_date in [1991-05-01, 1991-05-02)" in started.kept.said("preflight")
     assert started.kept.states()["employees_titles.approve"] == "skipped"
     assert started.kept.xcom("employees_titles.verify")["rows"] == 30
     assert ledger.stages(clickhouse, PAIR.target, run_id=started.kept.run_id) == ["verified"]
