@@ -139,7 +139,11 @@ def shipments(first: int, day: date, count: int) -> list[Row]:
 
 
 def load() -> None:
-    """The rows that are there before any connector."""
+    """The rows that are there before any connector, and no others."""
+    for engine in ENGINES.values():
+        children = ("salaries", "titles", "dept_emp", "dept_manager", "employees")
+        first = "public.shipments" if engine.flavour == "postgres" else "test.chista"
+        engine.execute(*(f"DELETE FROM {t}" for t in (first, *(f"employees.{child}" for child in children))))
     people = [
         (number, date(1950, 1, 1), "Ann" if number % 2 else "Bob", "O'Neil", "F" if number % 2 else "M", date(1985, 1, 1))
         for number in PEOPLE
