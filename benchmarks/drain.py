@@ -15,12 +15,14 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from airflow_provider_chista.archive.drain import Drain
 from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
 from airflow_provider_chista.archive.topic import Kafka
+from airflow_provider_chista.canonical import day_of
 from airflow_provider_chista.clickhouse import ddl
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import insert_block
 from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.hooks.kafka import REQUIRED, TUNED
 from airflow_provider_chista.model import Column, Kind, Table, TableId
+from benchmarks.data import salaries
 
 TABLE = Table(
     TableId("bench", "salaries"),
@@ -107,13 +109,13 @@ def _produce(brokers: str, topic: str, rows: int) -> None:
         "db": "bench", "sequence": None, "table": "salaries", "server_id": 1, "gtid": None, "file": "binlog.000001",
         "pos": 157, "row": 0, "thread": None, "query": None,
     }  # fmt: skip
-    for number in range(rows):
-        key = {"emp_no": number, "from_date": 5844 + number % 6000}
+    for emp_no, salary, from_date, to_date in salaries(rows):
+        key = {"emp_no": emp_no, "from_date": day_of(from_date)}
         row = {
             **key,
-            "salary": 40_000 + number % 9000,
-            "to_date": 2_932_532,
-            "note": f"row {number} | naïve ~ 'quoted'",
+            "salary": salary,
+            "to_date": day_of(to_date),
+            "note": f"row {emp_no} | naïve ~ 'quoted'",
         }
         value = {
             "before": None,

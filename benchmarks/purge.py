@@ -6,11 +6,13 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from airflow_provider_chista.model import Table, TableId
 from airflow_provider_chista.sources import open_source
 from airflow_provider_chista.sources.base import Source
+from benchmarks.data import salaries
 
 TXN_SIZE = 1_000
 ENGINES = ("mysql", "mariadb", "postgres")
@@ -84,11 +86,9 @@ def _fill(source: Source, cursor: Any, connection: Any, schema: str, rows: int) 
         f"CREATE TABLE {schema}.salaries (emp_no INT NOT NULL, salary INT NOT NULL, from_date DATE NOT NULL,"
         " to_date DATE NOT NULL, note VARCHAR(255), PRIMARY KEY (emp_no, from_date))"
     )
-    for start in range(0, rows, 5_000):
-        values = [
-            (n, 40_000 + n % 9_000, "1990-06-01", "9999-01-01", f"row {n} | naïve ~ 'quoted'")
-            for n in range(start, min(start + 5_000, rows))
-        ]
+    left = salaries(rows)
+    while part := list(islice(left, 5_000)):
+        values = [(*row, f"row {row[0]} | naïve ~ 'quoted'") for row in part]
         places = ", ".join(["(%s, %s, %s, %s, %s)"] * len(values))
         cursor.execute(
             f"INSERT INTO {schema}.salaries VALUES {places}", [value for row in values for value in row]
