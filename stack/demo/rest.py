@@ -17,7 +17,7 @@ FINAL = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 class Unanswered(Exception):  # noqa: N818
-    """Airflow did not answer, or could not for now: asking again can help."""
+    """Airflow did not answer, or could not at that moment: asking again can help."""
 
 
 @dataclass(frozen=True)
