@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 from airflow_provider_chista.errors import ChistaError
 from stack.demo import afterwards, sources
@@ -105,7 +106,7 @@ class Demo:
         for source in SOURCES:
             before, now = (
                 self.endless[source.engine],
-                patiently(lambda e=source.engine: self.archive.forever(e)),
+                patiently(partial(self.archive.forever, source.engine)),
             )
             self.display.say(
                 f"  {source.title}: to_date 9999-01-01 in {now:,} of {before:,} rows of salaries"
@@ -129,7 +130,7 @@ class Demo:
             self.wrong += wrong
         for numbers in self.numbers.values():
             expected = numbers.before - (numbers.shape is numbers.source.edited)
-            visible = patiently(lambda n=numbers: self.archive.count(n.source.engine, n.shape))
+            visible = patiently(partial(self.archive.count, numbers.source.engine, numbers.shape))
             if visible != expected:
                 self.wrong.append(f"{numbers.name}: {visible:,} rows after the edits, expected {expected:,}")
 

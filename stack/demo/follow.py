@@ -110,9 +110,9 @@ class Follower:
             elif task.try_number > 1:
                 self._explain(source, task, task.try_number - 1)
         for shape in source.archived:
-            task = stages(tasks, shape).get("approve")
-            if task and task.state == "awaiting_input":
-                self._consider(source, shape, task)
+            approve = stages(tasks, shape).get("approve")
+            if approve is not None and approve.state == "awaiting_input":
+                self._consider(source, shape, approve)
 
     def _consider(self, source: Source, shape: Shape, task: Task) -> None:
         """Answer a question that waits long enough, once for each try."""

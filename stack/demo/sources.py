@@ -79,12 +79,12 @@ class Source:
             ) as connection:
                 yield connection
             return
-        connection = MySQLdb.connect(host=HOST, port=port, user="root", passwd=password, charset="utf8mb4")
+        opened: Any = MySQLdb.connect(host=HOST, port=port, user="root", passwd=password, charset="utf8mb4")
         try:
-            yield connection
-            connection.commit()
+            yield opened
+            opened.commit()
         finally:
-            connection.close()
+            opened.close()
 
     def wanted(self) -> dict[Shape, Sequence[Row]]:
         """The first state of every table, parents first."""
