@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_chista.archive.topic import Kafka, TopicMissingError, TopicState
-from airflow_provider_chista.debezium.config import captures, topic_name
+from airflow_provider_chista.debezium.config import captures, control_topic
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.debezium.offsets import reached
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
-from airflow_provider_chista.model import TableId
-from airflow_provider_chista.sources.base import CONTROL_SCHEMA, Source
+from airflow_provider_chista.sources.base import Source
 
 _TAIL = 5_000
 """Records at the end of the marker topic among which the marker must be."""
@@ -75,7 +74,7 @@ class Capture:
     @property
     def marker_topic(self) -> str:
         """Topic of the marker table."""
-        return topic_name(self.prefix, TableId(CONTROL_SCHEMA, "marker"))
+        return control_topic(self.prefix, "marker")
 
 
 def advance(capture: Capture, marker_id: str, topics: Sequence[str]) -> Barrier | None:

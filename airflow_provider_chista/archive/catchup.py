@@ -15,7 +15,7 @@ from airflow_provider_chista.archive.sinks import DeletePolicy, PurgeLogSink, Ta
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap
-from airflow_provider_chista.debezium.config import topic_name
+from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.model import Table, TableId
 from airflow_provider_chista.sources.base import CONTROL_SCHEMA
 
@@ -50,7 +50,7 @@ class TableDrain:
     @property
     def purge_log_topic(self) -> str:
         """Topic of the purge log of the same connector."""
-        return topic_name(self.prefix, TableId(CONTROL_SCHEMA, "purge_log"))
+        return control_topic(self.prefix, "purge_log")
 
     @property
     def topics(self) -> list[str]:

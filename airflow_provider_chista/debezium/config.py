@@ -30,6 +30,7 @@ __all__ = [
     "ConnectorSpec",
     "Flavour",
     "captures",
+    "control_topic",
     "default_slot",
     "notification_topic",
     "redact",
@@ -258,6 +259,11 @@ def captures(config: Mapping[str, str], topic: str) -> bool:
         except re.error:
             continue
     return False
+
+
+def control_topic(topic_prefix: str, name: str) -> str:
+    """Topic of one of the provider's control tables at the source, such as ``marker`` or ``purge_log``."""
+    return topic_name(topic_prefix, TableId("chista", name))
 
 
 def notification_topic(topic_prefix: str) -> str:

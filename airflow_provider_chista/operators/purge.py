@@ -12,9 +12,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.seal import Seal
 from airflow_provider_chista.archive.sinks import DeletePolicy
-from airflow_provider_chista.debezium.config import topic_name
+from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.model import TableId, describe
+from airflow_provider_chista.model import describe
 from airflow_provider_chista.operators.base import WindowOperator, author
 
 
@@ -140,7 +140,7 @@ class SealArchiveOperator(WindowOperator):
                 services.manifests(services.source.catalogue(name), target),
                 services.ledger(name, target, window, author(context)),
                 topic_name(self.topic_prefix, name),
-                topic_name(self.topic_prefix, TableId("chista", "purge_log")),
+                control_topic(self.topic_prefix, "purge_log"),
                 self.verify_id,
                 stopped=self._stop.is_set,
             ).run()
