@@ -41,6 +41,9 @@ class ArchiveTable:
     :param time_column: a date, or a text that holds ISO-8601 dates; None archives the table whole in every run.
     :param purge: whether its rows may be deleted at the source; False ends with the proof.
     :param listed: foreign keys and triggers that are known and accepted, as the refusal spells them.
+    :param exclude: columns to leave out; :param column_types: ClickHouse types by column; see
+        :class:`CreateArchiveTableOperator`.
+    :param on_truncate: what a TRUNCATE at the source does: ``stop`` or ``keep``.
     """
 
     source: str
@@ -48,6 +51,9 @@ class ArchiveTable:
     time_column: str | None = None
     purge: bool = True
     listed: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    column_types: Mapping[str, Any] | None = None
+    on_truncate: str = "stop"
 
     @property
     def group(self) -> str:
@@ -140,6 +146,10 @@ def archive_dag(
     names = [table.source for table in tables]
     slot = slot or default_slot(topic_prefix)
     targets = {table.source: table.target for table in tables}
+    choices: dict[str, Any] = {
+        "exclude": {table.source: list(table.exclude) for table in tables if table.exclude},
+        "column_types": {table.source: dict(table.column_types) for table in tables if table.column_types},
+    }
     with DAG(
         dag_id,
         schedule=RetentionTimetable(cron, retention) if cron else None,
@@ -161,11 +171,13 @@ def archive_dag(
             slot=slot,
             publication=publication,
             purge_conn_id=purge_conn_id,
+            **choices,
             **shared,
         )
         register = RegisterConnectorOperator(
             task_id="register_connector",
             tables=names,
+            exclude=choices["exclude"],
             capture_conn_id=capture_conn_id,
             password=capture_password,
             slot=slot,
@@ -174,7 +186,7 @@ def archive_dag(
             **shared,
         )
         running = ConnectorRunningSensor(task_id="connector_running", connector=connector, **shared)
-        create = CreateArchiveTableOperator(task_id="create_tables", tables=targets, **shared)
+        create = CreateArchiveTableOperator(task_id="create_tables", tables=targets, **choices, **shared)
         snapshot = SnapshotCompletedSensor(task_id="snapshot_completed", tables=names, **stream, **shared)
         captured = SourceCapturedSensor(task_id="source_captured", tables=names, **stream, **shared)
         preflight >> register >> running >> create >> snapshot >> captured
@@ -194,7 +206,9 @@ def _archive(
     """Drain to the barrier, wait for it, verify."""
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
     ends: dict[str, Any] = {"topic_prefix": stream["topic_prefix"], "barrier": captured.output}
-    drain = DrainTopicOperator(task_id="drain", **ends, **_TO_THE_BARRIER, **pair)
+    drain = DrainTopicOperator(
+        task_id="drain", on_truncate=table.on_truncate, **ends, **_TO_THE_BARRIER, **pair
+    )
     drained = TopicDrainedSensor(task_id="drained", **ends, **pair)
     verify = VerifyArchiveOperator(task_id="verify", time_column=table.time_column, **stream, **pair)
     drain >> drained >> verify
@@ -234,7 +248,9 @@ def _purge(
     captured = SourceCapturedSensor(task_id="purge_captured", tables=[table.source], **stream, **shared)
     ends: dict[str, Any] = {"topic_prefix": prefix, "barrier": captured.output}
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
-    drain = DrainTopicOperator(task_id="drain_deletes", **ends, **_TO_THE_BARRIER, **pair)
+    drain = DrainTopicOperator(
+        task_id="drain_deletes", on_truncate=table.on_truncate, **ends, **_TO_THE_BARRIER, **pair
+    )
     seal = SealArchiveOperator(
         task_id="seal", topic_prefix=prefix, purge_conn_id=purge_conn_id, verify_id=proof, **window, **shared
     )

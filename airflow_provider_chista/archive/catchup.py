@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,8 @@ from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive import deletes
 from airflow_provider_chista.archive.barrier import Barrier
-from airflow_provider_chista.archive.drain import Drain, DrainLimits, DrainReport
-from airflow_provider_chista.archive.sinks import DeletePolicy, PurgeLogSink, TableSink
+from airflow_provider_chista.archive.drain import Drain, DrainLimits, DrainReport, SchemaChangedError
+from airflow_provider_chista.archive.sinks import DeletePolicy, PurgeLogSink, TableSink, TruncatePolicy
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap
@@ -25,7 +25,12 @@ class TableDrain:
     """Drains one source table into one archive table.
 
     :param prefix: the connector's ``topic.prefix``.
+    :param table: the source table as the archive holds it.
     :param task: who drains, named in dead letters.
+    :param truncates: what a TRUNCATE does to the archive.
+    :param refresh: reads the source's catalogue and lets the archive table follow, given the columns that records from
+        before they were added lack; None: ``table`` stays, and a record with other columns stops the drain.
+    :param ignored: columns that neither the source nor the archive has; their values in old records are dropped.
     """
 
     kafka: Kafka
@@ -39,6 +44,9 @@ class TableDrain:
     limits: DrainLimits = field(default_factory=DrainLimits)
     accept_gap: bool = False
     task: str = ""
+    truncates: TruncatePolicy = TruncatePolicy.STOP
+    refresh: Callable[[Collection[str]], Table] | None = None
+    ignored: Collection[str] = ()
     stopped: Callable[[], bool] = lambda: False
     progress: Callable[[DrainReport], None] = lambda report: None
 
@@ -74,10 +82,7 @@ class TableDrain:
                 self.purge_log_topic, ends[self.purge_log_topic]
             )
             decidable = logged.reached_end and bool(ends[self.topic])
-        sink = TableSink(
-            self.client, self.control, self.types, self.table, self.target, self.policy, self.task
-        )
-        report = self._drain(sink, str(self.target)).run(self.topic, ends.get(self.topic))
+        report = self._following(ends.get(self.topic))
         summary = report.summary()
         if decidable and report.reached_end:
             decided = deletes.classify(
@@ -96,6 +101,42 @@ class TableDrain:
                 "held_deletes": decided.held,
             }
         return summary
+
+    def _following(self, ends: Mapping[int, int] | None) -> DrainReport:
+        """Drain the table's topic by a catalogue that is newer than every record up to the ends.
+
+        Records are older than that catalogue, never younger: they may have columns that are gone (the archive keeps them) and
+        lack columns that came later (:attr:`Column.added`). A column that the archive was created with, and that older
+        records lack, is found at the first such record; the archive takes note, and the drain goes on there. Each column
+        stops it once at most.
+        """
+        if self.refresh is None:
+            return self._drain(self._sink(), str(self.target)).run(self.topic, ends)
+        ends = dict(self.kafka.describe(self.topic).ends) if ends is None else ends
+        self.table = self.refresh(())
+        before: DrainReport | None = None
+        while True:
+            try:
+                return self._drain(self._sink(), str(self.target)).run(self.topic, ends, before)
+            except SchemaChangedError as change:
+                if not change.lacking:
+                    raise
+                self.table, before = self.refresh(change.lacking), change.report
+                if any(column.name in change.lacking and not column.added for column in self.table.columns):
+                    raise
+
+    def _sink(self) -> TableSink:
+        return TableSink(
+            self.client,
+            self.control,
+            self.types,
+            self.table,
+            self.target,
+            self.policy,
+            self.task,
+            self.truncates,
+            self.ignored,
+        )
 
     def _drain(self, sink: TableSink | PurgeLogSink, target: str) -> Drain:
         return Drain(

@@ -16,12 +16,13 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive.positions import version
-from airflow_provider_chista.canonical import parse_key
+from airflow_provider_chista.canonical import KeyValue, parse_key
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_deletes
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.debezium.envelope import Change
-from airflow_provider_chista.model import Table, TableId
+from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import Table, TableId, names
 
 _CHUNK = 50_000
 
@@ -65,11 +66,13 @@ def quarantined(
 def apply_rows(
     client: Client, types: TypeMap, table: Table, target: TableId, rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Mark the rows of these quarantine records as deleted."""
-    kinds = table.key_kinds
+    """Mark the rows of these quarantine records as deleted.
+
+    :raises FatalError: a record has another key than the table's, because the table's key changed while the record waited.
+    """
     deletes = (
         DeletedKey(
-            parse_key(kinds, row["row_key"]),
+            _key_values(table, target, row["row_key"]),
             row["version"],
             round(row["source_time"].replace(tzinfo=UTC).timestamp() * 1000),
         )
@@ -77,6 +80,17 @@ def apply_rows(
     )
     while chunk := list(islice(deletes, _CHUNK)):
         apply_deletes(client, types, table, target, chunk)
+
+
+def _key_values(table: Table, target: TableId, row_key: str) -> tuple[KeyValue, ...]:
+    try:
+        return parse_key(table.key_kinds, row_key)
+    except FatalError as error:
+        raise FatalError(
+            f"{target} has a delete with the key {row_key!r}, which is none of the primary key ({names(table.primary_key)}) "
+            f"of {table.id}: the key changed while the delete waited. Remove the waiting deletes of {target} from the state "
+            "table deletes (docs/schema-changes.md)"
+        ) from error
 
 
 def classify(

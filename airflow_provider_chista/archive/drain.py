@@ -53,6 +53,8 @@ class PreparedBatch:
     :param counts: records by operation (``r``, ``c``, ``u``, ``d``, ``t``, ``tombstone``, ``dead``).
     :param content: what the sink writes.
     :param stopped: why the partition cannot go on behind ``next_offset``.
+    :param drifted: whether the reason is that the record has other columns than the table.
+    :param lacking: columns of the table that the record at ``next_offset`` lacks, when it has no others besides.
     """
 
     partition: int
@@ -61,10 +63,27 @@ class PreparedBatch:
     counts: Counter[str]
     content: Any
     stopped: str | None = None
+    drifted: bool = False
+    lacking: frozenset[str] = frozenset()
+
+
+class SchemaChangedError(FatalError):
+    """A record has other columns than the table it is drained into; everything before it is archived.
+
+    :param lacking: columns that the record lacks, when that is all; :param report: what was done up to the record.
+    """
+
+    def __init__(self, message: str, lacking: frozenset[str], report: DrainReport) -> None:
+        super().__init__(message)
+        self.lacking = lacking
+        self.report = report
 
 
 class Sink(Protocol):
     """Where records go: decodes on the drain's thread, writes on the sender's."""
+
+    def keep_headers(self, value: bytes) -> bool:
+        """Whether the headers of a record with that value are needed."""
 
     def prepare(
         self, state: TopicState, generation: int, partition: int, records: list[Record]
@@ -81,7 +100,7 @@ class DrainReport:
 
     :param target: name under which the positions are kept (the archive table).
     :param counts: records by operation.
-    :param bytes: bytes of keys and values read.
+    :param bytes: bytes of their keys and values.
     :param seconds: wall clock seconds.
     :param ended: why it ended, in words.
     :param next_offsets: recorded position per partition.
@@ -145,13 +164,16 @@ class Drain:
     progress: Callable[[DrainReport], None] = lambda report: None
     accept_gap: bool = False
 
-    def run(self, topic: str, ends: Mapping[int, int] | None = None) -> DrainReport:
+    def run(
+        self, topic: str, ends: Mapping[int, int] | None = None, before: DrainReport | None = None
+    ) -> DrainReport:
         """Drain a topic up to ``ends`` (default: its end offsets now; empty: the topic did not exist at the barrier).
 
-        :raises FatalError: a gap, a column that the archive table does not have, too many dead letters.
+        :param before: report of a part of this drain that ended at a change of the columns; the numbers and the limits go on.
+        :raises FatalError: a gap, too many dead letters; :class:`SchemaChangedError` at a record with other columns.
         :raises TransientError: Kafka or ClickHouse did not answer; what was recorded stays valid.
         """
-        started = time.monotonic()
+        started = time.monotonic() - (before.seconds if before else 0.0)
         if ends is not None and not ends:
             return self._nothing(topic)
         state = self.kafka.describe(topic)
@@ -160,6 +182,8 @@ class Drain:
             positions.record(self.control, self.target, state, start.generation, start.next_offsets)
         ends = self._ends(state, ends)
         report = DrainReport(topic, self.target, start.generation, next_offsets=dict(start.next_offsets))
+        if before:
+            report.counts, report.bytes = before.counts, before.bytes
         ranges = {p: (start.next_offsets[p], end) for p, end in ends.items()}
         try:
             self._copy(state, report, ranges, started)
@@ -196,7 +220,9 @@ class Drain:
         sending: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="chista-insert") as sender:
             most = max(1, min(1000, self.limits.batch_rows, self.limits.rows))
-            for records in self.kafka.read(state.name, ranges, self.stopped, most=most):
+            for records in self.kafka.read(
+                state.name, ranges, self.stopped, most=most, keep_headers=self.sink.keep_headers
+            ):
                 for record in records:
                     buffered.setdefault(record.partition, []).append(record)
                     size += len(record.value or b"") + len(record.key or b"")
@@ -205,16 +231,14 @@ class Drain:
                 report.ended = self._limit(report, rows, size, now - started)
                 full = rows >= self.limits.batch_rows or size >= self.limits.batch_bytes
                 if buffered and (full or report.ended or now - batch_started >= self.limits.batch_seconds):
-                    sending = self._send(sender, sending, state, report, buffered)
-                    report.bytes += size
+                    sending = self._send(sender, sending, state, report, buffered, size)
                     buffered, size, rows, batch_started = {}, 0, 0, now
                 if report.ended:
                     break
             if self.stopped():
                 report.ended = "stopped"
             elif buffered:
-                sending = self._send(sender, sending, state, report, buffered)
-                report.bytes += size
+                sending = self._send(sender, sending, state, report, buffered, size)
             if sending:
                 sending.result()
             if not report.ended:
@@ -237,6 +261,7 @@ class Drain:
         state: TopicState,
         report: DrainReport,
         buffered: dict[int, list[Record]],
+        size: int,
     ) -> Future[None]:
         batches = [self.sink.prepare(state, report.generation, p, records) for p, records in buffered.items()]
         dead = report.counts["dead"] + sum(batch.counts["dead"] for batch in batches)
@@ -250,6 +275,13 @@ class Drain:
             )
         for batch in batches:
             report.counts.update(batch.counts)
+            if batch.stopped:
+                size -= sum(
+                    len(record.value or b"") + len(record.key or b"")
+                    for record in buffered[batch.partition]
+                    if record.offset >= batch.next_offset
+                )
+        report.bytes += size
         return sender.submit(self._write, state, report, batches)
 
     def _write(self, state: TopicState, report: DrainReport, batches: list[PreparedBatch]) -> None:
@@ -261,10 +293,13 @@ class Drain:
         self.progress(report)
         for batch in batches:
             if batch.stopped:
-                raise FatalError(
+                message = (
                     f"{state.name}, partition {batch.partition}, offset {batch.next_offset}: {batch.stopped}. Everything "
                     "before it is archived, nothing behind it was read"
                 )
+                if batch.drifted:
+                    raise SchemaChangedError(message, batch.lacking, report)
+                raise FatalError(message)
 
     def _record_holes(
         self, state: TopicState, report: DrainReport, ranges: dict[int, tuple[int, int]]

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from clickhouse_connect.driver.external import ExternalData
 
 from airflow_provider_chista.canonical import parse_key
-from airflow_provider_chista.clickhouse import ddl, rowhash, sql
+from airflow_provider_chista.clickhouse import layout, rowhash, sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.errors import translated
-from airflow_provider_chista.clickhouse.load import key_file, text_file
+from airflow_provider_chista.clickhouse.load import key_file, query_with, text_file
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Kind, Table, TableId, Window
+from airflow_provider_chista.model import Table, TableId, Window
 
 # ClickHouse prefers an alias to a column of the same name; the user's columns cannot have this prefix.
 _KEY, _HASH, _VERSION = "_chista_key", "_chista_hash", "_chista_row_version"
@@ -52,11 +52,11 @@ class Manifests:
         statement = (
             f"INSERT INTO {self.control.name('manifest')} (verify_id, position, row_key, row_hash, version)"
             f" SELECT {{verify_id:String}}, rowNumberInAllBlocks(), {_KEY}, {_HASH}, {_VERSION} FROM ("
-            f"SELECT {self._row_key} AS {_KEY}, {self._row_hash} AS {_HASH}, t.{ddl.VERSION} AS {_VERSION}"
-            f" FROM {sql.table(self.target)} AS t FINAL WHERE {self._predicate(window)}"
+            f"SELECT {self._row_key} AS {_KEY}, {self._row_hash} AS {_HASH}, {sql.ROW}.{layout.VERSION} AS {_VERSION}"
+            f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}"
             f" AND ({_KEY}, {_VERSION}) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
             " WHERE target = {target:String} AND state = 'deleted')"
-            f" ORDER BY {sql.columns(self.table.primary_key, 't.')}"
+            f" ORDER BY {rowhash.order_by(self.types, self.table, f'{sql.ROW}.')}"
             ") SETTINGS max_insert_threads = 1, insert_deduplicate = 0"
         )
         parameters = {"verify_id": verify_id, "target": str(self.target), **self._bounds(window)}
@@ -160,26 +160,26 @@ class Manifests:
         if not row_keys:
             return {}
         with translated(f"looking up {len(row_keys)} keys in {self.target}"):
-            result = self.control.client.query(
-                f"SELECT {self._row_key}, {self._row_hash}, t.{ddl.VERSION}"
-                f" FROM {sql.table(self.target)} AS t FINAL WHERE {self._among()}",
-                external_data=self._keys(row_keys),
+            rows = query_with(
+                self.control.client,
+                f"SELECT {self._row_key}, {self._row_hash}, {sql.ROW}.{layout.VERSION}"
+                f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._among()}",
+                self._keys(row_keys),
             )
-        return {key: (row_hash, version) for key, row_hash, version in result.result_rows}
+        return {key: (row_hash, version) for key, row_hash, version in rows}
 
     def fields(self, row_keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
         """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
         if not row_keys:
             return {}
-        texts = ", ".join(rowhash.field(self.types, column, "t.") for column in self.table.columns)
+        texts = ", ".join(rowhash.field(self.types, column, f"{sql.ROW}.") for column in self.table.hashed)
         with translated(f"reading {len(row_keys)} rows of {self.target}"):
-            result = self.control.client.query(
-                f"SELECT {self._row_key}, {texts} FROM {sql.table(self.target)} AS t FINAL WHERE {self._among()}",
-                external_data=self._keys(row_keys),
+            rows = query_with(
+                self.control.client,
+                f"SELECT {self._row_key}, {texts} FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._among()}",
+                self._keys(row_keys),
             )
-        return {
-            row[0]: tuple(None if text == "~" else text for text in row[1:]) for row in result.result_rows
-        }
+        return {row[0]: tuple(None if text == "~" else text for text in row[1:]) for row in rows}
 
     def drop(self, verify_ids: Sequence[str]) -> None:
         """Remove manifests that no purge refers to."""
@@ -192,44 +192,38 @@ class Manifests:
 
     def count(self, window: Window | None) -> int:
         """Visible rows of the window in the archive, purged ones included."""
-        statement = (
-            f"SELECT count() AS n FROM {sql.table(self.target)} AS t FINAL WHERE {self._predicate(window)}"
-        )
+        statement = f"SELECT count() AS n FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}"
         return int(self.control.rows(statement, self._bounds(window))[0]["n"])
 
     @property
     def _row_key(self) -> str:
-        return rowhash.row_key(self.types, self.table, "t.")
+        return rowhash.row_key(self.types, self.table, f"{sql.ROW}.")
 
     @property
     def _row_hash(self) -> str:
-        return rowhash.row_hash(self.types, self.table, "t.")
+        return rowhash.row_hash(self.types, self.table, f"{sql.ROW}.")
 
     def _predicate(self, window: Window | None) -> str:
         if window is None:
             return "1"
         column = self.table.column(window.column)
-        value = f"t.{sql.identifier(column.name)}"
-        if column.kind is Kind.DATE:
-            ddl_type = self.types.stored(Kind.DATE).ddl
-            return f"{value} >= {{start:{ddl_type}}} AND {value} < {{end:{ddl_type}}}"
-        if column.kind is Kind.TEXT:
-            return f"{value} >= {{start:String}} AND {value} < {{end:String}}"
-        raise FatalError(
-            f"column {column.name} of {self.table.id} is {column.declared}; a time column must be a date or a text that "
-            "holds ISO-8601 dates"
-        )
+        template = self.types.stored(column).window
+        if not template:
+            raise FatalError(
+                f"column {column.name} of {self.table.id} is {column.declared}; a time column must be a timestamp, a date, "
+                "or a text that holds ISO-8601 dates"
+            )
+        return template.format(c=f"{sql.ROW}.{sql.identifier(column.name)}")
 
-    @staticmethod
-    def _bounds(window: Window | None) -> dict[str, str]:
+    def _bounds(self, window: Window | None) -> dict[str, str]:
         if window is None:
             return {}
-        start, end = window.bounds()
+        start, end = window.bounds(self.table.column(window.column).archived_as)
         return {"start": start, "end": end}
 
     def _among(self) -> str:
         wanted = ", ".join(f"k{i}" for i in range(len(self.table.primary_key)))
-        return f"({sql.columns(self.table.primary_key, 't.')}) IN (SELECT {wanted} FROM wanted)"
+        return f"({sql.columns(self.table.primary_key, f'{sql.ROW}.')}) IN (SELECT {wanted} FROM wanted)"
 
     def _keys(self, row_keys: Sequence[str]) -> ExternalData:
         kinds = self.table.key_kinds

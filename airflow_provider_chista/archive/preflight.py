@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse import ddl
+from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.debezium.config import CONNECTOR_CLASSES
@@ -65,6 +67,7 @@ class ArchivePlan:
     :param targets: source table to archive table.
     :param time_columns: source table to its time column, for tables archived by windows.
     :param purged: source tables whose rows will be deleted, for which the purge user needs its rights.
+    :param choices: the user's choices of columns and types, by source table.
     :param listed: foreign keys and triggers that the user knows of and accepts.
     :param slot: replication slot; :param publication: publication; both PostgreSQL only.
     """
@@ -72,6 +75,7 @@ class ArchivePlan:
     targets: dict[TableId, TableId]
     time_columns: dict[TableId, str]
     purged: tuple[TableId, ...] = ()
+    choices: Mapping[TableId, Choices] = field(default_factory=dict)
     listed: tuple[str, ...] = ()
     slot: str | None = None
     publication: str | None = None
@@ -130,8 +134,18 @@ def _checked(subject: str, check: Callable[[], Iterable[Finding]]) -> list[Findi
 
 
 def _table(source: Source, table_id: TableId, plan: ArchivePlan, tables: list[Table]) -> Iterable[Finding]:
-    table = source.catalogue(table_id)
+    choices = plan.choices.get(table_id, Choices())
+    table = source.catalogue(table_id).without(choices.exclude)
     tables.append(table)
+    inexact = sorted(choices.exclude) + [n for n, choice in choices.types.items() if not choice.provable]
+    if inexact:
+        yield Finding(
+            "column",
+            Severity.PURGE,
+            str(table_id),
+            f"{', '.join(inexact)}: excluded, or stored in a type that need not be exact, so no row can be proven whole",
+            "archive the columns in types that hold them exactly, if the rows are to be purged",
+        )
     yield from source.table_findings(table, listed=plan.listed, publication=plan.publication)
     column = plan.time_columns.get(table_id)
     if column is not None:
@@ -171,11 +185,14 @@ def _clickhouse(
     for table in tables:
         target = plan.targets[table.id]
         if table.primary_key and not table.refused:
-            difference = ddl.misfit(control.client, types, table, target)
+            choices = plan.choices.get(table.id, Choices())
+            difference = ddl.misfit(control.client, types, table, target, choices)
             if difference:
                 yield Finding(
                     "archive table", Severity.ERROR, str(target), difference, "archive into another table"
                 )
+            elif ddl.exists(control.client, target) and (found := incomplete(control.client, table, target)):
+                yield Finding("incomplete rows", Severity.PURGE, str(target), found, incomplete_remedy(table))
         if ddl.has_ttl(control.client, target):
             yield Finding(
                 "archive table",

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_chista.archive import window as windows
+from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
 from airflow_provider_chista.archive.settle import DELETED, recover, settle
@@ -146,10 +147,17 @@ class Purge:
             )
         else:
             reasons += self._refusals_of(proof)
+        if table.unproven:
+            reasons.append(
+                f"columns {', '.join(table.unproven)} of {table.id} are excluded, or stored in a type that need not be "
+                "exact, so no row is proven whole"
+            )
         if letters := self._open_dead_letters():
             reasons.append(
                 f"{target} has {letters} open dead letters (state table dead_letters): rows that are not in the archive"
             )
+        if found := incomplete(self.manifests.control.client, table, target):
+            reasons.append(f"{found}; {incomplete_remedy(table)}")
         if ddl.has_ttl(self.manifests.control.client, target):
             reasons.append(f"{target} has a TTL, which could drop the archived rows; remove it")
         findings = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,22 +13,25 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from airflow_provider_chista.archive.complete import OLD_KEY_HEADER, UNKNOWN_KEY, Completion, Row
 from airflow_provider_chista.archive.deletes import apply_rows, quarantined
 from airflow_provider_chista.archive.drain import PreparedBatch
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.topic import Record, TopicState
-from airflow_provider_chista.clickhouse import ddl
+from airflow_provider_chista.clickhouse import layout
 from airflow_provider_chista.clickhouse.control import Control
-from airflow_provider_chista.clickhouse.load import insert_block
-from airflow_provider_chista.clickhouse.types import TypeMap
+from airflow_provider_chista.clickhouse.load import DeletedKey, apply_truncate, insert_block
+from airflow_provider_chista.clickhouse.types import StoredType, TypeMap
 from airflow_provider_chista.debezium.envelope import (
     UPSERTS,
     Change,
     DecodeError,
     EnvelopeDecoder,
     SchemaDriftError,
+    has_placeholder,
 )
-from airflow_provider_chista.model import Column, Kind, Table, TableId
+from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import Column, Kind, Table, TableId, names
 
 
 class DeletePolicy(StrEnum):
@@ -41,12 +46,27 @@ class DeletePolicy(StrEnum):
     IGNORE = "ignore"
 
 
+class TruncatePolicy(StrEnum):
+    """What a TRUNCATE at the source does to the archive.
+
+    ``stop``: the drain stops in front of it, for a person to decide. ``keep``: the archive keeps its rows. ``apply``: every
+    row is marked deleted; for live copies.
+    """
+
+    STOP = "stop"
+    KEEP = "keep"
+    APPLY = "apply"
+
+
 @dataclass(slots=True)
 class _Rows:
     """Decoded content of a table's batch."""
 
-    block: pa.Table | None
+    rows: list[Row] = field(default_factory=list)
+    partial: bool = False
+    block: pa.Table | None = None
     deletes: list[dict[str, Any]] = field(default_factory=list)
+    truncates: list[DeletedKey] = field(default_factory=list)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -54,7 +74,10 @@ class _Rows:
 class TableSink:
     """Writes change events into an archive table.
 
-    :param table: the source table; :param target: the archive table; :param task: named in dead letters.
+    :param table: the source table as the archive holds it (``clickhouse/ddl.py``, ``adopted``).
+    :param target: the archive table; :param task: named in dead letters.
+    :param truncates: what a TRUNCATE does.
+    :param ignored: columns of records that are dropped, since neither the source nor the archive has them.
     """
 
     client: Client
@@ -64,20 +87,35 @@ class TableSink:
     target: TableId
     policy: DeletePolicy
     task: str = ""
+    truncates: TruncatePolicy = TruncatePolicy.STOP
+    ignored: Collection[str] = ()
     _decoder: EnvelopeDecoder = field(init=False)
+    _stored: list[tuple[Column, StoredType]] = field(init=False)
+    _completion: Completion = field(init=False)
 
     def __post_init__(self) -> None:
-        self._decoder = EnvelopeDecoder(self.table)
+        if self.truncates is TruncatePolicy.APPLY and self.policy is not DeletePolicy.MIRROR:
+            raise FatalError(
+                f"the truncate policy apply needs the delete policy mirror, but {self.target} has {self.policy}; "
+                "choose stop or keep for an archive"
+            )
+        self._stored = [(c, self.types.stored(c)) for c in (*self.table.columns, *self.table.gone)]
+        self._decoder = EnvelopeDecoder(
+            self.table, [stored.guard for _, stored in self._stored], self.ignored
+        )
+        self._completion = Completion(self.client, self.types, self.table, self.target)
+
+    def keep_headers(self, value: bytes) -> bool:
+        """Those of a record that lacks a value: they name the key that the row had before."""
+        return self._decoder.may_lack and has_placeholder(value)
 
     def prepare(
         self, state: TopicState, generation: int, partition: int, records: list[Record]
     ) -> PreparedBatch:
         """Decode records; see :class:`airflow_provider_chista.archive.drain.Sink`."""
-        changes: list[Change] = []
-        versions: list[int] = []
         counts: Counter[str] = Counter()
-        content = _Rows(None)
-        next_offset, stopped = records[0].offset, None
+        content = _Rows()
+        next_offset, stopped, drift = records[0].offset, None, None
         for record in records:
             value, offset = record.value, record.offset
             try:
@@ -86,46 +124,121 @@ class TableSink:
                 else:
                     change = self._decoder.change(value)
                     if change.op in UPSERTS:
-                        changes.append(change)
-                        versions.append(version(generation, offset))
+                        row = Row(change.row, version(generation, offset), change.op, change.source_time_ms)
+                        content.rows.append(row)
+                        content.partial |= change.partial
+                        if record.headers is not None:
+                            row.old_key = self._old_key(state, record)
                     elif change.op == "d":
                         self._delete(content, state, generation, record, change)
+                    elif change.op == "t":
+                        stopped = self._truncate(content, state, version(generation, offset), change)
+                        if stopped:
+                            break
                     else:
-                        raise DecodeError(
-                            "TRUNCATE is not applied to an archive; delete or keep its rows by hand"
-                        )
+                        raise DecodeError(f"an event with op {change.op!r} is not one of a table")
                     counts[change.op] += 1
             except SchemaDriftError as error:
-                stopped = (
-                    f"the record's columns are not those of {self.table.id} in the source's catalogue: {error}. Run "
-                    "CreateArchiveTableOperator, which adds new columns, then drain again"
-                )
+                drift, stopped = error, self._drifted(error)
                 break
             except DecodeError as error:
                 counts["dead"] += 1
                 content.dead_letters.append(self._dead_letter(state, generation, record, error))
             next_offset = offset + 1
-        if changes:
-            content.block = self._block(changes, versions)
-        return PreparedBatch(partition, records[0].offset, next_offset, counts, content, stopped)
+        if content.rows and not content.partial:
+            content.block = self._block(content.rows)
+        lacking = drift.lacking if drift else frozenset()
+        return PreparedBatch(
+            partition, records[0].offset, next_offset, counts, content, stopped, drift is not None, lacking
+        )
 
     def write(self, state: TopicState, generation: int, batch: PreparedBatch) -> None:
         """Write rows, then deletes, then dead letters; see :class:`airflow_provider_chista.archive.drain.Sink`."""
         content: _Rows = batch.content
-        if content.block is not None:
-            insert_block(self.client, self.target, content.block, self._token(state, generation, batch))
+        if content.rows:
+            block = content.block or self._completed(state, generation, batch)
+            insert_block(self.client, self.target, block, self._token(state, generation, batch))
         if content.deletes:
             self.control.insert("deletes", content.deletes)
             if self.policy is DeletePolicy.MIRROR:
                 apply_rows(self.client, self.types, self.table, self.target, content.deletes)
+        for truncate in content.truncates:
+            apply_truncate(self.client, self.table, self.target, truncate)
         if content.dead_letters:
             self.control.insert("dead_letters", content.dead_letters)
+
+    def _completed(self, state: TopicState, generation: int, batch: PreparedBatch) -> pa.Table:
+        """The block of rows of which some have values that PostgreSQL did not send; all rows before them are written."""
+        places = [self.table.columns.index(column) for column in self.table.key_columns]
+        rows: list[Row] = batch.content.rows
+        for row in rows:
+            row.row_key = self._decoder.key_of([row.values[place] for place in places])
+        self._completion.complete(rows, self._lost(state, generation, batch))
+        return self._block(rows)
+
+    def _lost(self, state: TopicState, generation: int, batch: PreparedBatch) -> dict[str, list[int]]:
+        """Versions of records that went to the dead letters, by row key: they may have changed what later ones leave out."""
+        before = self.control.rows(
+            f"SELECT key, offset FROM {self.control.name('dead_letters')} WHERE target = {{target:String}}"
+            " AND topic = {topic:String} AND generation = {generation:UInt16} AND partition = {partition:UInt32}",
+            {
+                "target": str(self.target),
+                "topic": state.name,
+                "generation": generation,
+                "partition": batch.partition,
+            },
+        )
+        lost: dict[str, list[int]] = {}
+        for letter in (*before, *batch.content.dead_letters):
+            with suppress(DecodeError):
+                lost.setdefault(self._decoder.key(letter["key"]), []).append(
+                    version(generation, letter["offset"])
+                )
+        return lost
+
+    def _old_key(self, state: TopicState, record: Record) -> str:
+        """The key that the row had before, from the record's header; empty when it did not change."""
+        found = [value for name, value in record.headers or () if name == OLD_KEY_HEADER]
+        if not found:
+            return ""
+        # The old key's events may be in another partition, and not be drained yet: then nothing can be known of it.
+        return self._decoder.key(found[0]) if len(state.lows) == 1 else UNKNOWN_KEY
+
+    def _drifted(self, error: SchemaDriftError) -> str:
+        """Why the drain stops in front of a record with other columns, and the way out."""
+        told = f"the record's columns are not those of {self.table.id} in the source's catalogue: {error}"
+        if not error.unknown:
+            return told
+        return (
+            f"{told}. When the source has {names(error.unknown)} now, run CreateArchiveTableOperator; when the source added "
+            "and dropped it before the archive saw it, run the drain once with "
+            f"ignore_columns={sorted(error.unknown)}, which drops its values"
+        )
+
+    def _truncate(self, content: _Rows, state: TopicState, at: int, change: Change) -> str | None:
+        """Why the drain stops in front of a TRUNCATE; None when it goes on."""
+        if self.truncates is TruncatePolicy.STOP:
+            return (
+                f"{self.table.id} was truncated at the source. Run the drain once with on_truncate='keep' when the archive "
+                "should keep its rows (a live copy can also choose 'apply'), or delete its rows by hand"
+            )
+        if self.truncates is TruncatePolicy.APPLY:
+            if len(state.lows) > 1:
+                return "a TRUNCATE cannot be put in order with the events of other partitions; choose on_truncate='keep'"
+            content.truncates.append(DeletedKey((), at, change.source_time_ms))
+        return None
 
     def _delete(
         self, content: _Rows, state: TopicState, generation: int, record: Record, change: Change
     ) -> None:
         if self.policy is DeletePolicy.IGNORE:
             return
+        try:
+            row_key = self._decoder.key(record.key)
+        except SchemaDriftError as error:
+            # The archive's order never changes, so no evolution gets past such a record.
+            key = ", ".join(self.table.primary_key)
+            raise DecodeError(f"the record's key is not the primary key ({key}): {error}") from error
         content.deletes.append(
             quarantined(
                 target=str(self.target),
@@ -133,7 +246,7 @@ class TableSink:
                 generation=generation,
                 partition=record.partition,
                 offset=record.offset,
-                row_key=self._decoder.key(record.key),
+                row_key=row_key,
                 change=change,
                 applied=self.policy is DeletePolicy.MIRROR,
             )
@@ -155,18 +268,20 @@ class TableSink:
             "task": self.task,
         }
 
-    def _block(self, changes: list[Change], versions: list[int]) -> pa.Table:
-        arrays: dict[str, pa.Array[Any]] = {}
-        for column, values in zip(
-            self.table.columns, zip(*(change.row for change in changes), strict=True), strict=True
-        ):
-            arrays[column.name] = self.types.arrow(column.archived_as, values)
-        arrays[ddl.VERSION] = pa.array(versions, pa.uint64())
-        arrays[ddl.DELETED] = pa.array([0] * len(changes), pa.uint8())
-        arrays[ddl.OPERATION] = pa.array([change.op for change in changes], pa.string())
-        arrays[ddl.SOURCE_TIME] = pa.array(
-            [change.source_time_ms for change in changes], pa.timestamp("ms", tz="UTC")
+    def _block(self, rows: list[Row]) -> pa.Table:
+        arrays: dict[str, pa.Array[Any]] = {
+            column.name: stored.array(values)
+            for (column, stored), values in zip(
+                self._stored, zip(*(row.values for row in rows), strict=True), strict=True
+            )
+        }
+        arrays[layout.VERSION] = pa.array([row.version for row in rows], pa.uint64())
+        arrays[layout.DELETED] = pa.array([0] * len(rows), pa.uint8())
+        arrays[layout.OPERATION] = pa.array([row.op for row in rows], pa.string())
+        arrays[layout.SOURCE_TIME] = pa.array(
+            [row.source_time_ms for row in rows], pa.timestamp("ms", tz="UTC")
         )
+        arrays[layout.INCOMPLETE] = pa.array([row.incomplete for row in rows], pa.list_(pa.string()))
         return pa.table(arrays)
 
     def _token(self, state: TopicState, generation: int, batch: PreparedBatch) -> str:
@@ -180,7 +295,7 @@ class TableSink:
             batch.next_offset,
             self.target,
             self.table.fingerprint,
-            batch.content.block.num_rows,
+            len(batch.content.rows),
         )
         return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
 
@@ -211,6 +326,10 @@ class PurgeLogSink:
 
     def __post_init__(self) -> None:
         self._decoder = EnvelopeDecoder(purge_log_table(self.schema))
+
+    def keep_headers(self, value: bytes) -> bool:
+        """None are."""
+        return False
 
     def prepare(
         self, state: TopicState, generation: int, partition: int, records: list[Record]

@@ -42,12 +42,16 @@ _FATAL = {
 
 
 class Record(NamedTuple):
-    """One record: what is kept of librdkafka's message, whose memory is released early."""
+    """One record: what is kept of librdkafka's message, whose memory is released early.
+
+    :param headers: names and values, of the records that :meth:`Kafka.read` was asked to keep them of; else None.
+    """
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    headers: list[tuple[str, bytes]] | None = None
 
 
 class TopicMissingError(FatalError):
@@ -143,6 +147,7 @@ class Kafka:
         stopped: Callable[[], bool] = lambda: False,
         quiet_seconds: float = 30.0,
         most: int = 1000,
+        keep_headers: Callable[[bytes], bool] = lambda value: False,
     ) -> Iterator[list[Record]]:
         """Records of the offset ranges ``[start, end)``, per partition in offset order, as lists of up to ``most``.
 
@@ -151,6 +156,7 @@ class Kafka:
         so an end is reached by position, not by a record.
 
         :param quiet_seconds: how long Kafka may send nothing while records are missing.
+        :param keep_headers: whether the headers of a record with that value are wanted.
         :raises FatalError: an offset is no longer there (a gap), or the topic may not be read.
         :raises TransientError: Kafka sent nothing for ``quiet_seconds``.
         """
@@ -171,12 +177,17 @@ class Kafka:
                             f"Kafka sent nothing from {topic} for {quiet_seconds:.0f} seconds while partitions "
                             f"{sorted(open_ranges)} have records left; check the broker"
                         )
-                    yield self._wanted(topic, messages, open_ranges)
+                    yield self._wanted(topic, messages, open_ranges, keep_headers)
         finally:
             consumer.close()
 
     @staticmethod
-    def _wanted(topic: str, messages: list[Message], open_ranges: dict[int, tuple[int, int]]) -> list[Record]:
+    def _wanted(
+        topic: str,
+        messages: list[Message],
+        open_ranges: dict[int, tuple[int, int]],
+        keep_headers: Callable[[bytes], bool],
+    ) -> list[Record]:
         wanted = []
         for message in messages:
             error: Any = message.error()
@@ -192,10 +203,16 @@ class Kafka:
             if span is None:
                 continue
             if error is None and offset < span[1]:
-                wanted.append(Record(partition, offset, message.key(), message.value()))
+                value = message.value()
+                headers = _headers(message) if value is not None and keep_headers(value) else None
+                wanted.append(Record(partition, offset, message.key(), value, headers))
             if offset >= span[1] - (error is None):
                 del open_ranges[partition]
         return wanted
+
+
+def _headers(message: Message) -> list[tuple[str, bytes]]:
+    return [(name, bytes(value or b"")) for name, value in cast(Any, message.headers()) or ()]
 
 
 def _classified(error: Any, doing: str) -> ChistaError:

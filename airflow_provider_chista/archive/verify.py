@@ -192,7 +192,7 @@ def _report(source: Source, manifests: Manifests, verify_id: str, differences: D
         left, right = here.get(row_key), there.get(row_key)
         columns = [
             column.name
-            for index, column in enumerate(table.columns)
+            for index, column in enumerate(table.hashed)
             if left and right and left[index] != right[index]
         ]
         records.append(

@@ -135,4 +135,4 @@ class Control:
     def execute(self, statement: str, parameters: Mapping[str, Any], doing: str) -> None:
         """A statement without a result, such as INSERT … SELECT, with bound parameters."""
         with translated(doing):
-            self.client.command(statement, parameters=dict(parameters))
+            self.client.command(statement, parameters=dict(parameters), settings=sql.WIDE_SETTINGS)

@@ -1,53 +1,36 @@
-"""The archive table: created from the source catalogue, compared with what is there, extended when the source grew.
+"""The archive table: created from the source catalogue, compared with what is there, evolved with the source's columns.
 
 ``ReplacingMergeTree(_chista_version, _chista_deleted)`` ordered by the primary key keeps, per key, the row of the highest
 version; ``FINAL`` shows it unless it is deleted. The version is
 ``topic generation << 52 | Kafka offset << 4 | repair``: the only order of changes that survives failovers, restored servers
-and clock changes at the source.
+and clock changes at the source. ``clickhouse/layout.py`` has the columns, ``clickhouse/evolve.py`` the comparison.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
-from airflow_provider_chista.clickhouse import sql
+from airflow_provider_chista.clickhouse import evolve, sql
+from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.clickhouse.layout import (
+    DELETED,
+    META_COLUMNS,
+    VERSION,
+    column_type,
+    note_of,
+    table_note,
+)
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Column, Kind, Table, TableId
-
-VERSION, DELETED, OPERATION, SOURCE_TIME = (
-    "_chista_version",
-    "_chista_deleted",
-    "_chista_op",
-    "_chista_source_time",
-)
-
-META_COLUMNS: dict[str, str] = {
-    VERSION: "UInt64",
-    DELETED: "UInt8",
-    OPERATION: "LowCardinality(String)",
-    SOURCE_TIME: "DateTime64(3, 'UTC')",
-}
-"""Columns that the provider adds: version, deletion flag, Debezium operation (r, c, u, d), commit time at the source."""
+from airflow_provider_chista.model import Table, TableId
 
 DEDUPLICATION_WINDOW = 1000
 """Inserted blocks whose deduplication token a table remembers (``non_replicated_deduplication_window``)."""
-
-_WIDER: dict[Kind, tuple[str, ...]] = {
-    Kind.INT8: ("Int16", "Int32", "Int64"),
-    Kind.INT16: ("Int32", "Int64"),
-    Kind.INT32: ("Int64",),
-    Kind.UINT8: ("UInt16", "UInt32", "UInt64", "Int16", "Int32", "Int64"),
-    Kind.UINT16: ("UInt32", "UInt64", "Int32", "Int64"),
-    Kind.UINT32: ("UInt64", "Int64"),
-    Kind.TEXT: ("LowCardinality(String)",),
-}
-"""Types of a user's own table that hold a kind exactly too."""
-
 
 _QUOTED = re.compile(r"""`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 """Quoted names and texts of a statement."""
@@ -55,17 +38,27 @@ _QUOTED = re.compile(r"""`(?:[^`\\]|\\.)*`|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """What :func:`ensure_table` did: created the table, or added columns (both false and empty: it fitted already)."""
+    """What :func:`ensure_table` did.
+
+    :param created: the table was created; :param added: columns added; :param changed: columns that got a wider type;
+        all false and empty: it fitted already.
+    :param table: the source table, each column as the archive holds it.
+    """
 
     created: bool
     added: tuple[str, ...]
+    changed: tuple[str, ...]
+    table: Table
 
-
-@dataclass(frozen=True, slots=True)
-class _Existing:
-    engine_full: str
-    sorting_key: str
-    columns: dict[str, str]
+    def __str__(self) -> str:
+        if self.created:
+            return "created"
+        done = [
+            f"{word} {', '.join(names)}"
+            for word, names in (("added", self.added), ("widened", self.changed))
+            if names
+        ]
+        return "; ".join(done) or "fits already"
 
 
 def view_of(target: TableId) -> TableId:
@@ -73,89 +66,102 @@ def view_of(target: TableId) -> TableId:
     return TableId(target.schema, f"{target.name}_current")
 
 
-def column_ddl(types: TypeMap, column: Column) -> str:
-    """The ClickHouse type of a column, Nullable when the source accepts NULL."""
-    ddl = types.stored(column.archived_as).ddl
-    return f"Nullable({ddl})" if column.nullable else ddl
-
-
 def create_statement(types: TypeMap, table: Table, target: TableId) -> str:
     """The CREATE TABLE of an archive table."""
-    described = {c.name: column_ddl(types, c) for c in table.columns} | META_COLUMNS
-    columns = ",\n    ".join(f"{sql.identifier(name)} {ddl}" for name, ddl in described.items())
+    own = [
+        f"{sql.identifier(c.name)} {column_type(types, c)} COMMENT {sql.literal(note_of(c))}"
+        for c in table.columns
+    ]
+    added = [f"{sql.identifier(name)} {ddl}" for name, ddl in META_COLUMNS.items()]
+    columns = ",\n    ".join([*own, *added])
     return (
         f"CREATE TABLE IF NOT EXISTS {sql.table(target)}\n(\n    {columns}\n)\n"
         f"ENGINE = ReplacingMergeTree({VERSION}, {DELETED})\n"
         f"ORDER BY ({sql.columns(table.primary_key)})\n"
-        f"SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+        f"SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}\n"
+        f"COMMENT {sql.literal(table_note(table))}"
     )
 
 
-def ensure_table(client: Client, types: TypeMap, table: Table, target: TableId) -> TableChange:
-    """Create the archive table and its view, or add the columns that the source has gained.
+def ensure_table(
+    client: Client, types: TypeMap, table: Table, target: TableId, choices: Choices | None = None
+) -> TableChange:
+    """Create the archive table and its view, or let it follow the source's columns.
 
+    :param choices: the user's; None: those with which the existing table was made.
     :raises FatalError: the source table cannot be archived, or a table of that name exists that cannot hold the
         rows exactly; the message is a list of the differences, and nothing was changed.
     """
+    if exists(client, target):
+        return follow(client, types, table, target, choices)
+    table = (choices or Choices()).applied(types, table)
     table.require_archivable()
     with translated(f"creating the archive table {target}"):
         client.command(f"CREATE DATABASE IF NOT EXISTS {sql.identifier(target.schema)}")
+        client.command(create_statement(types, table, target))
+        _replace_view(client, target, [c.name for c in table.columns])
+    return TableChange(created=True, added=(), changed=(), table=adopted(client, types, table, target))
+
+
+def follow(
+    client: Client,
+    types: TypeMap,
+    table: Table,
+    target: TableId,
+    choices: Choices | None = None,
+    lacking: Collection[str] = (),
+) -> TableChange:
+    """Let an existing archive table follow the source's columns; as :func:`ensure_table`, but a missing table is an error.
+
+    :param lacking: columns that records lack, because they are older than the column; the archive holds NULL for them.
+    """
+    with translated(f"altering the archive table {target}"):
         existing = _existing(client, target)
-        if existing is None:
-            client.command(create_statement(types, table, target))
-            _replace_view(client, target, [c.name for c in table.columns])
-            return TableChange(created=True, added=())
-        missing = check_fits(types, table, target, existing)
-        for column in missing:
-            client.command(
-                f"ALTER TABLE {sql.table(target)} ADD COLUMN IF NOT EXISTS"
-                f" {sql.identifier(column.name)} {column_ddl(types, column)}"
-            )
-        if missing or not _exists(client, view_of(target)):
-            _replace_view(client, target, [c.name for c in table.columns])
-    return TableChange(created=False, added=tuple(c.name for c in missing))
+        table = _chosen(types, table, existing, choices)
+        table.require_archivable()
+        fit = evolve.compare(types, table, existing, lacking)
+        fit.require(target)
+        for alteration in fit.alterations():
+            client.command(f"ALTER TABLE {sql.table(target)} {alteration}", settings={"mutations_sync": 1})
+        if not fit.is_complete or not _exists(client, view_of(target)):
+            _replace_view(client, target, [c.name for c in (*table.columns, *fit.adopted.gone)])
+    changed = (*fit.changes, *fit.freed)
+    return TableChange(
+        created=False,
+        added=tuple(c.name for c in fit.missing),
+        changed=tuple(c.name for c, _ in changed),
+        table=fit.adopted,
+    )
 
 
-def check_fits(types: TypeMap, table: Table, target: TableId, existing: _Existing) -> list[Column]:
-    """Columns that the existing table lacks; :class:`FatalError` with every difference that cannot be mended by adding."""
-    differences = []
-    arguments = re.search(r"ReplacingMergeTree\((.*?)\)(?: |$)", existing.engine_full)
-    if not arguments or not re.search(rf"\b{VERSION}, {DELETED}$", arguments[1]):
-        differences.append(
-            f"engine is {existing.engine_full.split(' ORDER BY')[0]}, it must be ReplacingMergeTree({VERSION}, {DELETED})"
-        )
-    wanted = ", ".join(f"(?:{re.escape(n)}|{re.escape(sql.identifier(n))})" for n in table.primary_key)
-    if not re.fullmatch(rf"{wanted}|\({wanted}\)", existing.sorting_key):
-        differences.append(
-            f"it is ordered by ({existing.sorting_key}), it must be ordered by the primary key"
-            f" ({', '.join(table.primary_key)})"
-        )
-    for name, ddl in META_COLUMNS.items():
-        if existing.columns.get(name) != ddl:
-            differences.append(f"column {name} is {existing.columns.get(name, 'missing')}, it must be {ddl}")
-    missing = []
-    for column in table.columns:
-        found = existing.columns.get(column.name)
-        if found is None:
-            missing.append(column)
-        elif found not in _accepted(types, column):
-            differences.append(f"column {column.name} is {found}, it must be {column_ddl(types, column)}")
-    if differences:
-        raise FatalError(
-            f"the existing table {target} cannot hold {table.id} exactly: {'; '.join(differences)}. "
-            "Archive into another table, or rename the existing one"
-        )
-    return missing
+def adopted(client: Client, types: TypeMap, table: Table, target: TableId) -> Table:
+    """The source table with each column as the existing archive table holds it.
 
-
-def misfit(client: Client, types: TypeMap, table: Table, target: TableId) -> str | None:
-    """Why an existing table of that name cannot hold the rows; None when it can, or does not exist."""
+    :raises FatalError: the archive table does not exist, or does not fit any more.
+    """
     with translated(f"looking at {target}"):
         existing = _existing(client, target)
-    if existing is None:
+    fit = evolve.compare(types, _chosen(types, table, existing, None), existing)
+    fit.require(target)
+    if not fit.is_complete:
+        columns = ", ".join(c.name for c in (*fit.missing, *(c for c, _ in (*fit.changes, *fit.freed))))
+        raise FatalError(
+            f"the columns of {table.id} changed, and {target} does not follow yet ({columns}); "
+            "run CreateArchiveTableOperator"
+        )
+    return fit.adopted
+
+
+def misfit(
+    client: Client, types: TypeMap, table: Table, target: TableId, choices: Choices | None = None
+) -> str | None:
+    """Why an existing table of that name cannot hold the rows; None when it can, or does not exist."""
+    if not exists(client, target):
         return None
     try:
-        check_fits(types, table, target, existing)
+        with translated(f"looking at {target}"):
+            existing = _existing(client, target)
+        evolve.compare(types, _chosen(types, table, existing, choices), existing).require(target)
     except FatalError as error:
         return str(error)
     return None
@@ -177,28 +183,29 @@ def exists(client: Client, target: TableId) -> bool:
         return _exists(client, target)
 
 
-def _accepted(types: TypeMap, column: Column) -> tuple[str, ...]:
-    wider = _WIDER.get(column.archived_as, ())
-    if column.nullable:
-        wider = tuple(f"Nullable({ddl})" for ddl in wider if "(" not in ddl)
-    return (column_ddl(types, column), *wider)
+def _chosen(types: TypeMap, table: Table, existing: evolve.Existing, choices: Choices | None) -> Table:
+    if choices is not None:
+        return choices.applied(types, table)
+    return table.without(existing.excluded & {column.name for column in table.columns})
 
 
-def _existing(client: Client, target: TableId) -> _Existing | None:
+def _existing(client: Client, target: TableId) -> evolve.Existing:
     parameters = {"database": target.schema, "table": target.name}
     tables = client.query(
-        "SELECT engine_full, sorting_key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+        "SELECT engine_full, sorting_key, comment FROM system.tables"
+        " WHERE database = {database:String} AND name = {table:String}",
         parameters=parameters,
     ).result_rows
     if not tables:
-        return None
+        raise FatalError(
+            f"the archive table {target} does not exist; create it with CreateArchiveTableOperator"
+        )
     columns = client.query(
-        "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+        "SELECT name, type, comment FROM system.columns WHERE database = {database:String} AND table = {table:String}",
         parameters=parameters,
     ).result_rows
-    return _Existing(
-        engine_full=tables[0][0], sorting_key=tables[0][1], columns={row[0]: row[1] for row in columns}
-    )
+    engine, sorting_key, comment = tables[0]
+    return evolve.Existing(engine, sorting_key, {name: (ddl, note) for name, ddl, note in columns}, comment)
 
 
 def _exists(client: Client, target: TableId) -> bool:

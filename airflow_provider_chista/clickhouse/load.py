@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
+from clickhouse_connect.driver.query import arrow_buffer
 
-from airflow_provider_chista.canonical import day_of
-from airflow_provider_chista.clickhouse import ddl, sql
+from airflow_provider_chista.canonical import KeyValue
+from airflow_provider_chista.clickhouse import layout, sql
 from airflow_provider_chista.clickhouse.errors import translated
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.model import Kind, Table, TableId
+from airflow_provider_chista.temporal import day_of, microsecond_of
 
 INSERT_SETTINGS: dict[str, str | int] = {
     "async_insert": 0,
@@ -27,22 +30,31 @@ INSERT_SETTINGS: dict[str, str | int] = {
 """Settings of every load: acknowledged, deduplicated by token, NULL never replaced by a default, one block."""
 
 
+_LONGEST_BESIDE_A_FILE = 100_000
+"""Bytes of a statement that is sent with a file; the server's ``http_max_field_value_size`` (131,072) bounds it."""
+
+
 def insert_block(client: Client, target: TableId, block: pa.Table, token: str) -> None:
     """Insert one block and wait for the acknowledgement; the same token twice stores it once.
 
     :raises TransientError: the outcome is unknown or the server is short of something; repeat with the same token.
     :raises FatalError: the block does not fit the table.
     """
+    compression = client.write_compression
+    names, data = arrow_buffer(block, compression if compression in ("zstd", "lz4") else None)
     with translated(f"inserting {block.num_rows} rows into {target}"):
-        client.insert_arrow(
+        client.raw_insert(
             sql.table(target),
-            block,
-            settings={
+            # Quoted here: the client takes a name that begins and ends with quotation marks for a quoted one.
+            [sql.identifier(name) for name in names],
+            data,
+            {
                 **INSERT_SETTINGS,
                 "insert_deduplication_token": token,
                 "max_insert_block_size": block.num_rows,
                 "min_insert_block_size_rows": block.num_rows,
             },
+            "Arrow",
         )
 
 
@@ -53,7 +65,7 @@ class DeletedKey:
     ``source_time_ms`` is in milliseconds since 1970 UTC.
     """
 
-    values: tuple[int | str, ...]
+    values: tuple[KeyValue, ...]
     version: int
     source_time_ms: int
 
@@ -68,7 +80,7 @@ def apply_deletes(
     """
     if not deletes:
         return
-    newest: dict[tuple[int | str, ...], DeletedKey] = {}
+    newest: dict[tuple[KeyValue, ...], DeletedKey] = {}
     for delete in deletes:
         known = newest.get(delete.values)
         if known is None or known.version < delete.version:
@@ -86,26 +98,51 @@ def apply_deletes(
             ),
         },
     )
-    own = [column.name for column in table.columns]
-    key = ", ".join(f"t.{sql.identifier(name)}" for name in table.primary_key)
-    match = " AND ".join(f"t.{sql.identifier(name)} = d.k{i}" for i, name in enumerate(table.primary_key))
+    own = [column.name for column in (*table.columns, *table.gone)] + [layout.INCOMPLETE]
+    key = ", ".join(f"{sql.ROW}.{sql.identifier(name)}" for name in table.primary_key)
+    match = " AND ".join(
+        f"{sql.ROW}.{sql.identifier(name)} = {sql.FILE}.k{i}" for i, name in enumerate(table.primary_key)
+    )
     wanted = ", ".join(f"k{i}" for i in range(len(table.primary_key)))
-    all_columns = sql.columns([*own, ddl.VERSION, ddl.DELETED, ddl.OPERATION, ddl.SOURCE_TIME])
+    all_columns = sql.columns([*own, layout.VERSION, layout.DELETED, layout.OPERATION, layout.SOURCE_TIME])
     statement = (
         f"INSERT INTO {sql.table(target)} ({all_columns})"
-        f" SELECT {sql.columns(own, 't.')}, d.deleted_version, 1, 'd', d.deleted_at"
-        f" FROM {sql.table(target)} AS t FINAL INNER JOIN deleted AS d ON {match}"
-        f" WHERE ({key}) IN (SELECT {wanted} FROM deleted) AND t.{ddl.VERSION} < d.deleted_version"
+        f" SELECT {sql.columns(own, f'{sql.ROW}.')}, {sql.FILE}.deleted_version, {_marked('d')}, {sql.FILE}.deleted_at"
+        f" FROM {sql.table(target)} AS {sql.ROW} FINAL INNER JOIN deleted AS {sql.FILE} ON {match}"
+        f" WHERE ({key}) IN (SELECT {wanted} FROM deleted) AND {sql.ROW}.{layout.VERSION} < {sql.FILE}.deleted_version"
     )
     with translated(f"marking {len(newest)} rows of {target} as deleted"):
         client.command(statement, external_data=keys, settings={"insert_deduplicate": 0})
+
+
+def apply_truncate(client: Client, table: Table, target: TableId, truncate: DeletedKey) -> None:
+    """Mark every row that is older than a TRUNCATE as deleted, each keeping its content; twice changes nothing."""
+    own = [column.name for column in (*table.columns, *table.gone)] + [layout.INCOMPLETE]
+    all_columns = sql.columns([*own, layout.VERSION, layout.DELETED, layout.OPERATION, layout.SOURCE_TIME])
+    statement = (
+        f"INSERT INTO {sql.table(target)} ({all_columns})"
+        f" SELECT {sql.columns(own, f'{sql.ROW}.')}, {{version:UInt64}}, {_marked('t')},"
+        f" fromUnixTimestamp64Milli({{at:Int64}}, 'UTC')"
+        f" FROM {sql.table(target)} AS {sql.ROW} FINAL WHERE {sql.ROW}.{layout.VERSION} < {{version:UInt64}}"
+    )
+    with translated(f"marking all rows of {target} as deleted"):
+        client.command(
+            statement,
+            parameters={"version": truncate.version, "at": truncate.source_time_ms},
+            settings={"insert_deduplicate": 0},
+        )
+
+
+def _marked(operation: str) -> str:
+    """The values of a row that is marked as deleted; named, since a column may be called ``1``."""
+    return f"1 AS {sql.identifier('_chista_marked')}, {sql.literal(operation)} AS {sql.identifier('_chista_marked_by')}"
 
 
 def key_file(
     name: str,
     types: TypeMap,
     table: Table,
-    keys: Sequence[tuple[int | str, ...]],
+    keys: Sequence[tuple[KeyValue, ...]],
     more: Mapping[str, pa.Array[Any]] | None = None,
 ) -> ExternalData:
     """Keys (dates as ISO text) as a temporary table ``name`` of one query, with typed columns ``k0``, ``k1``, …
@@ -116,12 +153,34 @@ def key_file(
     """
     columns: dict[str, pa.Array[Any]] = {}
     for index, column in enumerate(table.key_columns):
-        values: list[int | str | None] = [key[index] for key in keys]
-        if column.archived_as is Kind.DATE:
-            values = [day_of(str(value)) for value in values]
-        described = f"k{index} {types.stored(column.archived_as).ddl}"
-        columns[described] = types.arrow(column.archived_as, values)
+        stored = types.stored(column)
+        decode = _DECODED_KEYS.get(column.archived_as, lambda value: value)
+        columns[f"k{index} {stored.ddl}"] = stored.array([decode(key[index]) for key in keys])
     return _file(name, {**columns, **(more or {})})
+
+
+_DECODED_KEYS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.BOOL: bool,
+    Kind.DECIMAL: lambda value: format(value, "f"),
+    Kind.DATE: day_of,
+    Kind.DATETIME: microsecond_of,
+    Kind.BYTES: bytes.fromhex,
+}
+"""From a value of a row key to the decoded value that an Arrow array is made from, where the two differ."""
+
+
+def query_with(client: Client, statement: str, keys: ExternalData) -> Sequence[Sequence[Any]]:
+    """Rows of a SELECT that joins a file of keys.
+
+    A statement that is too long to go beside a file finds its keys in a temporary table of a session of its own.
+    """
+    if len(statement.encode()) <= _LONGEST_BESIDE_A_FILE:
+        return client.query(statement, external_data=keys, settings=sql.WIDE_SETTINGS).result_rows
+    session = {"session_id": str(uuid.uuid4())}
+    for file in keys.files:
+        client.command(f"CREATE TEMPORARY TABLE {file.name} ({file.structure})", settings=session)
+        client.raw_insert(file.name, insert_block=file.data, fmt=file.fmt, settings=session)
+    return client.query(statement, settings={**session, **sql.WIDE_SETTINGS}).result_rows
 
 
 def text_file(name: str, column: str, values: Sequence[str]) -> ExternalData:

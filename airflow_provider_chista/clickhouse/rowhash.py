@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_chista.canonical import NULL, SEPARATOR
+from airflow_provider_chista.clickhouse.layout import INCOMPLETE
 from airflow_provider_chista.clickhouse.sql import identifier
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.model import Column, Table
@@ -13,9 +14,10 @@ from airflow_provider_chista.model import Column, Table
 def field(types: TypeMap, column: Column, prefix: str = "") -> str:
     """SQL of one column's canonical text."""
     name = prefix + identifier(column.name)
-    if not column.nullable:
-        return types.stored(column.archived_as).text.format(c=name)
-    text = types.stored(column.archived_as).text.format(c=f"assumeNotNull({name})")
+    template = types.stored(column).text
+    if not column.holds_null:
+        return template.format(c=name)
+    text = template.format(c=f"assumeNotNull({name})")
     return f"if(isNull({name}), '{NULL}', {text})"
 
 
@@ -31,8 +33,17 @@ def row_key(types: TypeMap, table: Table, prefix: str = "") -> str:
 
 
 def row_hash(types: TypeMap, table: Table, prefix: str = "") -> str:
-    """SQL of the row hash: lower-case hex SHA-256 of the canonical text of all columns."""
-    return f"lower(hex(SHA256({text(types, table.columns, prefix)})))"
+    """SQL of the row hash: lower-case hex SHA-256 of the canonical text of the hashed columns.
+
+    A row with values that PostgreSQL did not send has the empty text for a hash, which equals nothing.
+    """
+    hashed = f"lower(hex(SHA256({text(types, table.hashed, prefix)})))"
+    return f"if(empty({prefix}{identifier(INCOMPLETE)}), {hashed}, '')"
+
+
+def order_by(types: TypeMap, table: Table, prefix: str = "") -> str:
+    """SQL of the ORDER BY list of ``canonical.sort_key``."""
+    return ", ".join(types.stored(c).order.format(c=prefix + identifier(c.name)) for c in table.key_columns)
 
 
 _WORD = (

@@ -1,4 +1,4 @@
-"""Quoting of ClickHouse identifiers and small helpers for SQL text. Values are always bound, never quoted here."""
+"""Quoting of ClickHouse identifiers and small helpers for SQL text. Values are bound wherever the grammar lets them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,30 @@ from collections.abc import Iterable
 
 from airflow_provider_chista.model import TableId
 
+WIDE_SETTINGS: dict[str, int] = {
+    "max_query_size": 16 * 1024 * 1024,
+    "max_ast_elements": 1_000_000,
+    "max_expanded_ast_elements": 10_000_000,
+}
+"""Settings of statements that name every column: the text of one float alone takes 850 characters of SQL."""
+
+ROW, FILE = "_chista_row", "_chista_file"
+"""Aliases of an archive table and of a file of keys; no column is called so, or ``t.x`` may be a subcolumn of a column t."""
+
 
 def identifier(name: str) -> str:
-    """A name in back quotes, with the escapes of ClickHouse's lexer."""
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    """A name in back quotes, with the escapes that ClickHouse prints itself."""
+    return "`" + name.translate(_ESCAPES) + "`"
+
+
+_ESCAPES = str.maketrans(
+    {"\\": "\\\\", "`": "\\`", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+)
+
+
+def literal(text: str) -> str:
+    """A text as a literal, for the places of DDL that take no bound parameter."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def table(name: TableId) -> str:

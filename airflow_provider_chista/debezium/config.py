@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -49,6 +49,9 @@ CONNECTOR_CLASSES: dict[Flavour, str] = {
 CONTROL_TABLES = tuple(TableId("chista", name) for name in ("heartbeat", "marker", "purge_log", "signal"))
 """Tables of the provider at each source; the connector captures them with the user's own."""
 
+PRODUCER_MEMORY = 32 * 1024 * 1024
+"""Bytes that a Kafka producer buffers by default; it refuses a record that is larger."""
+
 HEARTBEAT_QUERIES: dict[Flavour, str] = {
     "mysql": (
         "INSERT INTO chista.heartbeat (id, beats) VALUES ({id}, 1) ON DUPLICATE KEY UPDATE beats = beats + 1"
@@ -75,6 +78,8 @@ class ConnectorSpec:
     :param password: its password, or a reference for a config provider of the worker, such as ``${env:NAME}``.
     :param topic_prefix: first part of every topic's name.
     :param tables: the tables to capture; the control tables are added.
+    :param exclude: columns that the archive leaves out, by table; the connector then does not read them, so that a value in
+        them cannot stop it.
     :param database: the database to connect to; PostgreSQL only, and needed there.
     :param kafka_bootstrap_servers: brokers as the worker reaches them; needed for the schema history of MySQL, MariaDB.
     :param slot: replication slot, PostgreSQL only; by default ``chista_`` and the topic prefix.
@@ -84,7 +89,8 @@ class ConnectorSpec:
     :param partitions: partitions of a new data topic.
     :param replication_factor: copies of a new topic; -1 takes the broker's default.
     :param retention: how long a new topic keeps records; None takes the broker's default.
-    :param max_record_bytes: largest record; must exceed the biggest row.
+    :param max_record_bytes: largest record; an update holds the biggest row twice, and bytes are a third longer in it.
+        A topic that exists keeps its own ``max.message.bytes``.
     :param overrides: further properties, which win over the defaults.
     """
 
@@ -96,6 +102,7 @@ class ConnectorSpec:
     password: str = field(repr=False)
     topic_prefix: str
     tables: Sequence[TableId]
+    exclude: Mapping[TableId, Collection[str]] = field(default_factory=dict)
     database: str | None = None
     kafka_bootstrap_servers: str | None = None
     slot: str | None = None
@@ -150,14 +157,29 @@ class ConnectorSpec:
                 f"connector {self.name} needs the Kafka brokers' addresses as the Connect worker reaches them, "
                 "for its schema history"
             )
-        topics: dict[str, TableId] = {}
-        for table in {*self.tables, *CONTROL_TABLES}:
-            other = topics.setdefault(topic_name(self.topic_prefix, table), table)
-            if other != table:
+        mark = '"' if self.flavour == "postgres" else "`"
+        for table in self.tables:
+            if any(part[:1] == mark or part[-1:] == mark for part in (table.schema, table.name)):
                 raise FatalError(
-                    f"tables {other} and {table} would share the topic {topic_name(self.topic_prefix, table)}; "
-                    "capture them by connectors with different topic prefixes"
+                    f"table {table} cannot be captured: Debezium does not quote a name that begins or ends with {mark}; "
+                    "rename it"
                 )
+        topics: dict[str, TableId] = {}
+        for table in sorted({*self.tables, *CONTROL_TABLES}):
+            topic = topic_name(self.topic_prefix, table)
+            # Kafka refuses a topic whose name differs from another's in nothing but dots and underscores.
+            other = topics.setdefault(topic.replace(".", "_"), table)
+            if other == table:
+                continue
+            first = topic_name(self.topic_prefix, other)
+            shared = (
+                f"share the topic {topic}"
+                if first == topic
+                else f"have the topics {first} and {topic}, which differ only in '.' and '_', so that Kafka refuses one"
+            )
+            raise FatalError(
+                f"tables {other} and {table} would {shared}; capture them by connectors with different topic prefixes"
+            )
 
     def _derived(self) -> dict[str, str]:
         captured = sorted({*self.tables, *CONTROL_TABLES})
@@ -184,6 +206,13 @@ class ConnectorSpec:
             "topic.creation.chista.include": ",".join(control),
             "topic.creation.chista.partitions": "1",
         }
+        if 2 * self.max_record_bytes > PRODUCER_MEMORY:
+            derived["producer.override.buffer.memory"] = str(2 * self.max_record_bytes)
+        excluded = sorted(
+            f"{table}.{column}" for table, columns in self.exclude.items() for column in columns
+        )
+        if excluded:
+            derived["column.exclude.list"] = _regex_list(excluded)
         if self.retention is not None:
             derived["topic.creation.default.retention.ms"] = str(self.retention // timedelta(milliseconds=1))
         return derived | (self._postgres() if self.flavour == "postgres" else self._mysql(captured))
@@ -239,7 +268,12 @@ def default_slot(topic_prefix: str) -> str:
 
 def topic_name(topic_prefix: str, table: TableId) -> str:
     """Topic of a table's change events; characters that Kafka does not allow become ``_`` as in Debezium."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{topic_prefix}.{table}")
+    return _sanitized(f"{topic_prefix}.{table}")
+
+
+def _sanitized(name: str) -> str:
+    # Java counts a character beyond the basic plane as two.
+    return re.sub(r"[^A-Za-z0-9._-]", lambda found: "_" if found[0] <= "\uffff" else "__", name)
 
 
 def captures(config: Mapping[str, str], topic: str) -> bool:
@@ -251,7 +285,7 @@ def captures(config: Mapping[str, str], topic: str) -> bool:
     name = topic.removeprefix(f"{prefix}.")
     for pattern in re.split(r"(?<!\\),", config.get("table.include.list", "")):
         literal = re.sub(r"\\(.)", r"\1", pattern)
-        if re.sub(r"[^A-Za-z0-9._-]", "_", f"{prefix}.{literal}") == topic:
+        if _sanitized(f"{prefix}.{literal}") == topic:
             return True
         try:
             if re.fullmatch(pattern, name, re.IGNORECASE):

@@ -1,8 +1,12 @@
 """How a connector's snapshots go, read from its notification topic.
 
 Debezium 3.5 announces a snapshot (``STARTED``), each table (``IN_PROGRESS``, ``TABLE_SCAN_COMPLETED`` with a status and
-a number of rows) and its end (``COMPLETED``, ``ABORTED``). Notifications of an incremental snapshot carry the id of the
-signal that asked for it; those of initial and blocking snapshots carry random ids and belong together by their order.
+a number of rows) and its end (``COMPLETED``, ``ABORTED``). Notifications of initial and blocking snapshots carry random ids
+and belong together by their order.
+
+Those of incremental snapshots carry the id of the newest signal that the connector has read. Tables of a signal that comes
+while a snapshot runs queue up behind it, and everything from ``STARTED`` to ``COMPLETED`` is one run: a request belongs to
+the run in which its id, or that of a later one, was first seen, and is done when that run has ended.
 
 An incremental snapshot of a table that could not be read ends with ``COMPLETED`` too: only the table's own status
 tells, which is why a table that was never reported counts as failed.
@@ -10,6 +14,7 @@ tells, which is why a table that was never reported counts as failed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -112,7 +117,8 @@ class SnapshotLog:
     """Folds the notifications of one connector, added in the order of their topic."""
 
     def __init__(self) -> None:
-        self._requests: dict[str, _Run] = {}
+        self._requests: dict[str, tuple[int, _Run]] = {}
+        self._incremental: _Run | None = None
         self._initial: dict[str, TableSnapshot] = {}
         self._current: _Run | None = None
         self._decoder: msgspec.json.Decoder[_Notification] = msgspec.json.Decoder(_Notification)
@@ -124,12 +130,18 @@ class SnapshotLog:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
         if note.aggregate_type == "Incremental Snapshot":
-            self._requests.setdefault(note.id, _Run()).apply(note)
+            self._add_incremental(note)
         elif note.aggregate_type == "Initial Snapshot":
             self._add_initial(note)
         else:
             return False
         return True
+
+    def _add_incremental(self, note: _Notification) -> None:
+        run = self._incremental or _Run()
+        self._requests.setdefault(note.id, (len(self._requests), run))
+        run.apply(note)
+        self._incremental = None if run.ended else run
 
     def _add_initial(self, note: _Notification) -> None:
         if note.type == "STARTED" or self._current is None:
@@ -143,16 +155,19 @@ class SnapshotLog:
         elif note.type == "SKIPPED":
             self._current = None
 
-    def table(self, table: TableId, signal_id: str | None = None) -> TableSnapshot:
+    def table(self, table: TableId, signal_id: str | None = None, later: Sequence[str] = ()) -> TableSnapshot:
         """State of one table's snapshot.
 
         :param signal_id: id of the signal that asked for it; None asks about initial and blocking snapshots only, since
             an incremental one may have been limited to some rows.
+        :param later: ids of the signals that came after it; one of them may have taken its place in the notifications.
         """
         name = str(table)
         if signal_id is not None:
-            run = self._requests.get(signal_id)
-            return run.table(name) if run else UNKNOWN
+            if signal_id in self._requests:
+                return self._requests[signal_id][1].table(name)
+            seen = [self._requests[each] for each in later if each in self._requests]
+            return min(seen, key=lambda request: request[0])[1].table(name) if seen else UNKNOWN
         if self._current is not None and (name in self._current.tables or not self._current.tables):
             found = self._current.table(name)
             return found if found.state != "unknown" else TableSnapshot("running")

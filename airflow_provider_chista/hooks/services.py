@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from airflow_provider_chista.archive.ledger import Author, Ledger
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
+from airflow_provider_chista.clickhouse.ddl import adopted, follow
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
@@ -97,6 +98,15 @@ class Services:
             hook = ChistaKafkaHook(self.ids.kafka)
             self._kafka = Kafka(consumer=hook.consumer, admin=hook.admin)
         return self._kafka
+
+    def archived(self, name: TableId, target: TableId) -> Table:
+        """The source table as its archive table holds it; :class:`FatalError` when the two do not fit."""
+        return adopted(self.control.client, self.types, self.source.catalogue(name), target)
+
+    def followed(self, name: TableId, target: TableId, lacking: Collection[str] = ()) -> Table:
+        """As :meth:`archived`, after the archive table has followed the source's columns (``clickhouse/ddl.py``)."""
+        source = self.source.catalogue(name)
+        return follow(self.control.client, self.types, source, target, lacking=lacking).table
 
     def capture(self, connector: str, prefix: str) -> Capture:
         """A connector with the systems around it."""

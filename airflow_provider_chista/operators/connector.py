@@ -28,6 +28,8 @@ class RegisterConnectorOperator(ArchiveOperator):
     :param connector: the connector's name.
     :param topic_prefix: first part of every topic's name.
     :param tables: source tables to capture, ``schema.table``; the provider's control tables are added.
+    :param exclude: columns that the archive leaves out, by source table; the connector does not read them, so that a value in
+        them cannot stop it. Give the same to :class:`CreateArchiveTableOperator`.
     :param capture_conn_id: Airflow connection of the source as the capture user, as the Connect worker reaches it.
     :param password: reference for a config provider of the Connect worker, such as ``${env:NAME}``, so that Connect's REST
         interface never shows a password; None sends the connection's password.
@@ -37,14 +39,14 @@ class RegisterConnectorOperator(ArchiveOperator):
     :param partitions: partitions of a new data topic.
     :param replication_factor: copies of a new topic; -1 takes the broker's default.
     :param topic_retention: how long a new topic keeps records; None takes the broker's default.
-    :param max_record_bytes: largest record in bytes; must exceed the biggest row.
+    :param max_record_bytes: largest record in bytes; must exceed twice the biggest row, which an update holds twice.
     :param heartbeat_ms: milliseconds between two heartbeats.
     :param server_id: the connector's own replica id; MySQL and MariaDB only; by default computed from its name.
     :param overrides: further connector properties.
     """
 
     template_fields: Sequence[str] = (
-        "connector", "topic_prefix", "tables", "capture_conn_id", "source_conn_id", "slot", "publication",
+        "connector", "topic_prefix", "tables", "exclude", "capture_conn_id", "source_conn_id", "slot", "publication",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +56,7 @@ class RegisterConnectorOperator(ArchiveOperator):
         topic_prefix: str,
         tables: list[str],
         capture_conn_id: str,
+        exclude: dict[str, list[str]] | None = None,
         password: str | None = None,
         slot: str | None = None,
         publication: str = "chista",
@@ -72,6 +75,7 @@ class RegisterConnectorOperator(ArchiveOperator):
         self.topic_prefix = topic_prefix
         self.tables = tables
         self.capture_conn_id = capture_conn_id
+        self.exclude = exclude
         self.password = password
         self.slot = slot
         self.publication = publication
@@ -98,6 +102,7 @@ class RegisterConnectorOperator(ArchiveOperator):
                 password=self.password or endpoint.password or "",
                 topic_prefix=self.topic_prefix,
                 tables=[TableId.parse(table) for table in self.tables],
+                exclude={TableId.parse(table): columns for table, columns in (self.exclude or {}).items()},
                 database=endpoint.database,
                 kafka_bootstrap_servers=brokers,
                 slot=self.slot,

@@ -12,7 +12,7 @@ from airflow.sdk import Context
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.drain import DrainLimits, DrainReport
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.operators.base import TableOperator
@@ -27,7 +27,8 @@ class DrainTopicOperator(TableOperator):
     Ends at the barrier's offsets, or at the topic's end offsets of its start, or at a limit. Positions are recorded in
     ClickHouse after the rows were acknowledged, so that a killed or repeated run leaves the same rows. With the delete policy
     ``archive`` the purge log is drained too, and deletes before the barrier are decided. Returns a summary: records by
-    operation, bytes, seconds, why it ended, what is left. Other parameters: :class:`TableOperator`.
+    operation, bytes, seconds, why it ended, what is left. A record with other columns lets the archive table follow the
+    source, where that is safe, and the drain goes on. Other parameters: :class:`TableOperator`.
 
     :param topic_prefix: the connector's ``topic.prefix``.
     :param barrier: end offsets of :class:`SourceCapturedSensor`; None: the end offsets of now.
@@ -36,6 +37,10 @@ class DrainTopicOperator(TableOperator):
     :param batch_rows: records of a micro-batch.
     :param max_dead_letters: undecodable records before the run stops.
     :param follow_seconds: keep draining what arrives for that long, for live copies; 0 drains once.
+    :param on_truncate: what a TRUNCATE at the source does: ``stop``, ``keep`` the archive's rows, or ``apply`` (only with
+        the policy ``mirror``).
+    :param ignore_columns: columns of records that neither the source nor the archive has, because they were added and dropped
+        again before the archive saw them; their values are dropped.
     :param accept_gap: go on behind records that retention removed, or with a topic that was created again.
     """
 
@@ -45,6 +50,7 @@ class DrainTopicOperator(TableOperator):
         "barrier",
         "delete_policy",
         "follow_seconds",
+        "on_truncate",
     )
 
     def __init__(
@@ -59,6 +65,8 @@ class DrainTopicOperator(TableOperator):
         batch_rows: int = _DEFAULTS.batch_rows,
         max_dead_letters: int = _DEFAULTS.dead_letters,
         follow_seconds: float | str = 0.0,
+        on_truncate: str = TruncatePolicy.STOP,
+        ignore_columns: Sequence[str] = (),
         accept_gap: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -72,6 +80,8 @@ class DrainTopicOperator(TableOperator):
         self.batch_rows = batch_rows
         self.max_dead_letters = max_dead_letters
         self.follow_seconds = follow_seconds
+        self.on_truncate = on_truncate
+        self.ignore_columns = ignore_columns
         self.accept_gap = accept_gap
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -90,12 +100,15 @@ class DrainTopicOperator(TableOperator):
                 services.control.client,
                 services.control,
                 services.types,
-                services.source.catalogue(name),
+                services.followed(name, target),
                 target,
                 self.topic_prefix,
                 DeletePolicy(self.delete_policy),
                 limits,
                 self.accept_gap,
+                truncates=TruncatePolicy(self.on_truncate),
+                refresh=lambda lacking: services.followed(name, target, lacking),
+                ignored=self.ignore_columns,
                 task=f"{context['ti'].dag_id}.{context['ti'].task_id} {context['ti'].run_id}",
                 stopped=self._stop.is_set,
                 progress=_Progress(self.log.info),

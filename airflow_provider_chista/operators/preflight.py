@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 
 from airflow_provider_chista.archive.preflight import ArchivePlan, preflight
+from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.source import SourceHook
 from airflow_provider_chista.hooks.window import run_window
@@ -29,6 +30,8 @@ class PreflightOperator(ArchiveOperator):
     :param window_start: first day of the window; :param window_end: its end; as in :class:`WindowOperator`.
     :param purge_tables: source tables whose rows will be deleted, for which the purge user needs its rights; None: all.
     :param capture_conn_id: the source as the capture user; its grants are asked when the connection has a password.
+    :param exclude: columns to leave out; :param column_types: chosen ClickHouse types; as in
+        :class:`CreateArchiveTableOperator`.
     :param listed: foreign keys and triggers that are known and accepted, as the findings spell them.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication; PostgreSQL only.
@@ -40,6 +43,8 @@ class PreflightOperator(ArchiveOperator):
         "window_start",
         "window_end",
         "purge_tables",
+        "exclude",
+        "column_types",
         "listed",
         "source_conn_id",
         "purge_conn_id",
@@ -55,6 +60,8 @@ class PreflightOperator(ArchiveOperator):
         window_end: str | None = None,
         purge_tables: list[str] | None = None,
         capture_conn_id: str | None = None,
+        exclude: dict[str, list[str]] | None = None,
+        column_types: dict[str, dict[str, Any]] | None = None,
         listed: Sequence[str] = (),
         slot: str | None = None,
         publication: str | None = None,
@@ -67,23 +74,16 @@ class PreflightOperator(ArchiveOperator):
         self.window_end = window_end
         self.purge_tables = purge_tables
         self.capture_conn_id = capture_conn_id
+        self.exclude = exclude
+        self.column_types = column_types
         self.listed = listed
         self.slot = slot
         self.publication = publication
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make all checks."""
-        plan = ArchivePlan(
-            targets={TableId.parse(table): TableId.parse(target) for table, target in self.tables.items()},
-            time_columns={TableId.parse(t): column for t, column in (self.time_columns or {}).items()},
-            purged=tuple(
-                TableId.parse(t) for t in (self.tables if self.purge_tables is None else self.purge_tables)
-            ),
-            listed=tuple(self.listed),
-            slot=self.slot,
-            publication=self.publication,
-        )
         with airflow_errors(), self.connections.opened() as services:
+            plan = self._plan()
             for table, column in plan.time_columns.items():
                 window = run_window(context, column, self.window_start, self.window_end)
                 self.log.info("this run owns the rows of %s with %s", table, describe(window))
@@ -99,6 +99,22 @@ class PreflightOperator(ArchiveOperator):
             self.log.info("%s", report)
             report.require_no_error()
         return report.summary()
+
+    def _plan(self) -> ArchivePlan:
+        return ArchivePlan(
+            targets={TableId.parse(table): TableId.parse(target) for table, target in self.tables.items()},
+            time_columns={TableId.parse(t): column for t, column in (self.time_columns or {}).items()},
+            purged=tuple(
+                TableId.parse(t) for t in (self.tables if self.purge_tables is None else self.purge_tables)
+            ),
+            choices={
+                TableId.parse(t): Choices.parse((self.exclude or {}).get(t), (self.column_types or {}).get(t))
+                for t in self.tables
+            },
+            listed=tuple(self.listed),
+            slot=self.slot,
+            publication=self.publication,
+        )
 
     def _capture(self) -> Callable[[], Source] | None:
         """How to open the source as the capture user, where Airflow knows its password."""

@@ -84,7 +84,7 @@ class PurgeSourceOperator(WindowOperator):
         )
         with airflow_errors(), self.connections.opened() as services:
             window = self.window(context)
-            table = services.source.catalogue(name)
+            table = services.archived(name, target)
             if options.dry_run:
                 self.log.info("dry run, the statements:\n%s", services.source.guarded_delete_sql(table))
             report = Purge(
@@ -137,7 +137,7 @@ class SealArchiveOperator(WindowOperator):
             window = self.window(context)
             report = Seal(
                 services.purge_source,
-                services.manifests(services.source.catalogue(name), target),
+                services.manifests(services.archived(name, target), target),
                 services.ledger(name, target, window, author(context)),
                 topic_name(self.topic_prefix, name),
                 control_topic(self.topic_prefix, "purge_log"),

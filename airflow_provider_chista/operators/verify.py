@@ -43,7 +43,7 @@ class VerifyArchiveOperator(WindowOperator):
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             window = self.window(context)
-            table = services.source.catalogue(name)
+            table = services.followed(name, target)
             self.log.info("verifying %s of %s against %s", describe(window), name, target)
 
             def catch_up() -> None:
@@ -56,6 +56,7 @@ class VerifyArchiveOperator(WindowOperator):
                     target,
                     self.topic_prefix,
                     DeletePolicy.ARCHIVE,
+                    refresh=lambda lacking: services.followed(name, target, lacking),
                     stopped=self._stop.is_set,
                 )
                 capture = services.capture(self.connector, self.topic_prefix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -10,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import resources
 from typing import ClassVar, Literal, Self
 
-from airflow_provider_chista.canonical import parse_key
+from airflow_provider_chista.canonical import KeyValue, parse_key
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Kind, Table, TableId, Window
@@ -141,7 +142,7 @@ class Source(ABC):
 
     @abstractmethod
     def _delete_matching(
-        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[int | str, ...], str]]
+        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[KeyValue, ...], str]]
     ) -> tuple[list[str], int]:
         """Log and delete the rows whose recomputed hash equals, inside the caller's transaction.
 
@@ -158,6 +159,13 @@ class Source(ABC):
     def setup_sql(self) -> str:
         """DDL of the control tables, to be run once by an administrator; safe to repeat."""
         return resources.files(__package__).joinpath(f"setup/{self.flavour}.sql").read_text(encoding="utf-8")
+
+    def beyond_years(self, table: Table) -> set[str]:
+        """Columns of dates and timestamps that hold infinities, or values outside of the years 1 to 9999, at this moment.
+
+        Only PostgreSQL has such values; it reads the whole table to find them.
+        """
+        return set()
 
     def count(self, table: Table, window: Window | None) -> int:
         """Rows of the window, or of the whole table."""
@@ -176,12 +184,11 @@ class Source(ABC):
         :raises FatalError: a row's hash could not be computed, because its text is longer than the server allows.
         """
         table.require_archivable()
-        sql, values = self._hashes_sql(table, window)
         with self._own_connection() as connection:
             cursor = self._streaming_cursor(connection)
-            cursor.execute(sql, values)
+            cursor.execute(*self._hashes_sql(table, window))
             while chunk := cursor.fetchmany(chunk_rows):
-                yield [self._hashed(table, key, row_hash) for key, row_hash in chunk]
+                yield self._hashed(table, chunk)
 
     def guarded_delete(self, table: Table, batch_id: str, rows: Sequence[tuple[str, str]]) -> list[str]:
         """Delete those rows whose hash, recomputed in the deleting transaction, equals the archive's; return their keys.
@@ -242,9 +249,26 @@ class Source(ABC):
         self._write(self.control_sql.delete_marker, (marker_id,))
 
     def request_snapshot(self, signal_id: str, tables: Sequence[TableId]) -> None:
-        """Ask the connector for an incremental snapshot of tables; the same ``signal_id`` twice asks once."""
-        data = json.dumps({"type": "incremental", "data-collections": [str(table) for table in tables]})
+        """Ask the connector for an incremental snapshot of tables; the same ``signal_id`` twice asks once.
+
+        :raises FatalError: the connector cannot be told the name of a table; it takes each for a regular expression as well.
+        """
+        names = [self._signalled(table) for table in tables]
+        data = json.dumps({"type": "incremental", "data-collections": names})
         self._write(self.control_sql.request_snapshot, (signal_id, "execute-snapshot", data))
+
+    def _signalled(self, table: TableId) -> str:
+        if re.fullmatch(r"\w+\.\w+", str(table), re.ASCII):
+            return str(table)
+        quoted = self.dialect.table(table) % ()
+        # A connector that is restarted in the middle of the snapshot reads the name from its offset, without quotes.
+        parsed_otherwise = re.search(r"[\s\"'`.]", table.schema + table.name)
+        if parsed_otherwise or "{" in quoted or not _is_expression(quoted):
+            raise FatalError(
+                f"{self.where}: a running connector cannot be asked for a snapshot of {table}, because of its name; register "
+                "another connector, which has the table from its beginning"
+            )
+        return quoted
 
     def _touch_marker(self, marker_id: str, sql: str, values: Sequence[object]) -> None:
         if not self._write(sql, values):
@@ -259,15 +283,16 @@ class Source(ABC):
             values,
         )
 
-    def _hashed(self, table: Table, key: str | None, row_hash: str | None) -> tuple[str, str]:
-        if key is None or row_hash is None:
-            raise FatalError(
-                f"{self.where}: the row {key!r} of {table.id} has no hash, because its text is longer than the server's "
-                "max_allowed_packet; raise it (SET GLOBAL max_allowed_packet = 1073741824) and in the server's configuration"
-            )
-        return key, row_hash
+    def _hashed(self, table: Table, chunk: Sequence[Row]) -> list[tuple[str, str]]:
+        for key, row_hash in chunk:
+            if key is None or row_hash is None:
+                raise FatalError(
+                    f"{self.where}: row {key!r} of {table.id} has no hash, because its text is longer than max_allowed_packet"
+                    " (raise it: SET GLOBAL, and in the configuration), or a column became nullable meanwhile (try again)"
+                )
+        return [*chunk]
 
-    def _key_values(self, table: Table, key: str) -> tuple[int | str, ...]:
+    def _key_values(self, table: Table, key: str) -> tuple[KeyValue, ...]:
         return parse_key([column.kind or Kind.TEXT for column in table.key_columns], key)
 
     @abstractmethod
@@ -360,3 +385,12 @@ class Source(ABC):
                 f"{self.where}: the session's {name} is {found!r} and could not be set to {expected!r}; "
                 "remove what resets it (init_connect, ALTER ROLE ... SET, a connection pooler)"
             )
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a text is a regular expression."""
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True

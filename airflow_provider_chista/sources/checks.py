@@ -22,13 +22,15 @@ def archivable(table: Table) -> list[Finding]:
                 f"ALTER TABLE {table.id} ADD PRIMARY KEY (...);",
             )
         )
+    exclude = "exclude the column (the table is then archived but never purged), "
     findings += [
         Finding(
             "column",
             Severity.ERROR,
             f"{table.id}.{column.name}",
             f"{column.declared}: {column.refusal}",
-            "change the column's type at the source, or leave the table out",
+            (exclude if column.excludable and column.name not in table.primary_key else "")
+            + "change its type at the source, or leave the table out",
         )
         for column in table.refused
     ]

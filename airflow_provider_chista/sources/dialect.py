@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from airflow_provider_chista.canonical import NULL, SEPARATOR
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
+from airflow_provider_chista.model import Column, Encoding, Fate, Kind, Table, TableId, Window
 
 RESERVED_PREFIX = "_chista_"
 """Columns that the provider adds to an archive table begin so; a source column must not."""
@@ -22,21 +22,34 @@ class SourceType:
     """One row of an engine's type table. In the templates ``{c}`` is the quoted column.
 
     :param name: the type's name as the engine's catalogue prints it, without length and display attributes.
-    :param kind: the canonical kind.
+    :param kind: the canonical kind; None: the type is refused.
     :param text: canonical text of a value that is not NULL.
     :param order: expression whose native order is the order of :func:`airflow_provider_chista.canonical.sort_key`.
-    :param key: type under which a key value arrives in the parameter of a keyed statement.
+    :param key: type under which a key value arrives in the parameter of a keyed statement; empty: no primary key can have it.
     :param match: condition that joins the column to that value ``{v}``; it lets the engine use the primary key's index.
         It may be looser than equality of bytes (case, trailing blanks): callers compare the canonical texts too.
         ``{charset}`` and ``{collation}`` are those of the column.
+    :param encoding: how Debezium sends it; None: as is usual for the kind.
+    :param refusal: why it cannot be archived exactly, and the way out; empty when it can.
+    :param excludable: False: the connector fails over the type even when the column is excluded.
+    :param note: values that Debezium itself does not send exactly, and what becomes of them.
     """
 
     name: str
-    kind: Kind
-    text: str
-    order: str
-    key: str
+    kind: Kind | None
+    text: str = ""
+    order: str = "{c}"
+    key: str = ""
     match: str = "{c} = {v}"
+    encoding: Encoding | None = None
+    refusal: str = ""
+    note: str = ""
+    excludable: bool = True
+
+    @property
+    def fate(self) -> Fate:
+        """What becomes of the type's values."""
+        return Fate.PROVABLE if self.kind else Fate.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,7 @@ class Dialect:
     :param concat: joins texts, none of them NULL.
     :param row_hash: hash of the row text ``{text}``.
     :param bounds: half-open range over ``{c}`` with two placeholders, by kind of the window's column.
+    :param fitted: the type's template as one column needs it: without what it can do without, or with a check.
     """
 
     quote: Callable[[str], str]
@@ -59,6 +73,7 @@ class Dialect:
     concat: Callable[[Sequence[str]], str]
     row_hash: str
     bounds: Mapping[Kind, str]
+    fitted: Callable[[Column, str], str] = lambda column, text: text
 
     def table(self, table: TableId) -> str:
         """The table's quoted, qualified name."""
@@ -71,7 +86,7 @@ class Dialect:
     def type_of(self, column: Column) -> SourceType:
         """The column's row of the type table; :class:`FatalError` when it has none."""
         try:
-            return self.types[self.type_name(column.declared)]
+            return self.types[column.type_name or self.type_name(column.declared)]
         except KeyError:
             raise FatalError(
                 f"column {column.name} ({column.declared}) has no canonical text: {column.refusal or 'unknown type'}"
@@ -80,15 +95,16 @@ class Dialect:
     def field_text(self, column: Column) -> str:
         """Canonical field text of a column; never NULL as long as the engine can build the text."""
         quoted = self.column(column)
-        return self.field.format(c=quoted, text=self.type_of(column).text.format(c=quoted))
+        text = self.fitted(column, self.type_of(column).text).format(c=quoted)
+        return self.field.format(c=quoted, text=text) if column.nullable else text
 
     def row_key(self, table: Table) -> str:
         """Canonical text of the primary key."""
         return self._joined(table.key_columns)
 
     def hash_of_row(self, table: Table) -> str:
-        """Canonical row hash over all columns in ordinal order."""
-        return self.row_hash.format(text=self._joined(table.columns))
+        """Canonical row hash over the hashed columns in ordinal order."""
+        return self.row_hash.format(text=self._joined(table.hashed))
 
     def order_by(self, table: Table) -> str:
         """ORDER BY list that streams rows in the order of ``canonical.sort_key``."""
@@ -111,7 +127,7 @@ class Dialect:
     def where(self, table: Table, window: Window | None) -> tuple[str, tuple[str, ...]]:
         """WHERE clause (or an empty text) of a window, and its bound values.
 
-        :raises FatalError: the window's column does not exist, or is neither a date nor a text.
+        :raises FatalError: the window's column does not exist, or is neither a timestamp nor a date nor a text.
         """
         if window is None:
             return "", ()
@@ -120,9 +136,9 @@ class Dialect:
         if template is None:
             raise FatalError(
                 f"window column {column.name} of {table.id} is {column.declared}; "
-                "a window needs a date, or a text that holds ISO-8601 dates"
+                "a window needs a timestamp, a date, or a text that holds ISO-8601 dates"
             )
-        return "WHERE " + template.format(c=self.column(column)), window.bounds()
+        return "WHERE " + template.format(c=self.column(column)), window.bounds(column.archived_as)
 
     def _joined(self, columns: Sequence[Column]) -> str:
         parts: list[str] = []

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 
+from airflow_provider_chista.model import Encoding, Kind
+from airflow_provider_chista.sources.dialect import SourceType
 from airflow_provider_chista.sources.mysqlchecks import AGAIN, Checks, Setting, common_settings, one_of
 from airflow_provider_chista.sources.mysqlfamily import MySQLFamilySource
 from airflow_provider_chista.sources.mysqlgrants import requirements
+from airflow_provider_chista.sources.mysqltypes import (
+    dialect,
+    digits,
+    floats,
+    geometry,
+    table_of,
+    type_name,
+)
 
 _PERSIST = "SET PERSIST {assignment}"
 
@@ -18,6 +28,43 @@ _FOREIGN_KEYS = """
            TYPE
     FROM information_schema.INNODB_FOREIGN
     WHERE REF_NAME = CONCAT(%s, '/', %s) ORDER BY ID"""
+
+# CONCAT of a FLOAT or an expression loses digits; JSON has them all, whole numbers with ".0".
+_SHOWN = "CONCAT(CAST({c} AS JSON))"
+
+_ZEROFILL = "decimal(p,s) zerofill"
+_ZEROFILLED = re.compile(r"decimal\(\d+,[1-9]\d*\) unsigned zerofill")
+
+TYPES = table_of(
+    *floats(digits(_SHOWN, whole=f"SUBSTRING_INDEX({_SHOWN}, '.', 1)")),
+    geometry("geomcollection"),
+    SourceType(
+        _ZEROFILL,
+        None,
+        refusal="a snapshot stops the connector at a value that has all of its digits (NegativeArraySizeException); exclude "
+        "the column, or drop ZEROFILL",
+    ),
+    SourceType(
+        "json",
+        Kind.TEXT,
+        "CONCAT(LENGTH(CAST({c} AS CHAR)), ':', CAST({c} AS CHAR))",
+        encoding=Encoding.MYSQL_JSON,
+        note="numbers get the spelling of MySQL back; doubles without a fraction from 1e7 on, and times and binary values "
+        "inside JSON, cannot be told in the stream: the proof finds such rows",
+    ),
+    SourceType(
+        "vector",
+        Kind.BYTES,
+        "LOWER(HEX({c}))",
+        encoding=Encoding.VECTOR,
+        note="stored as the server holds it: 4-byte floats, little-endian",
+    ),
+)
+
+
+def _type_name(declared: str) -> str:
+    return _ZEROFILL if _ZEROFILLED.match(declared) else type_name(declared)
+
 
 CHECKS = Checks(
     setup="sources/setup/mysql.sql",
@@ -41,6 +88,7 @@ class MySQLSource(MySQLFamilySource):
     """MySQL; Percona Server too, which answers like it."""
 
     flavour = "mysql"
+    dialect = dialect(TYPES, number="CAST({c} AS CHAR)", type_name=_type_name)
     checks = CHECKS
     # Only with GTIDs on has every transaction one; else an anonymous commit would be missed, and file and position decide.
     gtids = "SELECT IF(@@global.gtid_mode = 'ON', @@global.gtid_executed, '')"

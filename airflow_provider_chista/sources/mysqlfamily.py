@@ -7,15 +7,17 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
+from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.findings import Finding
-from airflow_provider_chista.model import Column, Table, TableId, names
+from airflow_provider_chista.model import Column, Encoding, Table, TableId, names
 from airflow_provider_chista.sources import mysqlchecks
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
+from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.failures import Failure
-from airflow_provider_chista.sources.mysqltypes import DIALECT, column_refusal
+from airflow_provider_chista.sources.mysqltypes import digits_of, labels_of, refusal_of
 
 SESSION: dict[str, object] = {
     "time_zone": "+00:00",
@@ -29,6 +31,7 @@ SESSION: dict[str, object] = {
     "lock_wait_timeout": LOCK_TIMEOUT_SECONDS,
 }
 CHARACTER_SET = "utf8mb4"
+_BITS_OF_A_BYTE = 8
 
 CONTROL = ControlSql(
     write_marker="""
@@ -129,7 +132,6 @@ FAILURES = (
 class MySQLFamilySource(Source):
     """MySQL or MariaDB behind mysqlclient; ``database.table`` names a table."""
 
-    dialect = DIALECT
     control_sql = CONTROL
     failures = FAILURES
     checks: ClassVar[mysqlchecks.Checks]
@@ -172,15 +174,49 @@ class MySQLFamilySource(Source):
         if "VIEW" in kinds[0][0]:
             raise FatalError(f"{self.where}: {table} is a view; only tables have a change stream")
         cursor.execute(_COLUMNS, identity)
-        columns = tuple(_column(*row) for row in cursor.fetchall())
+        found = cursor.fetchall()
         cursor.execute(_PRIMARY_KEY, identity)
-        return Table(table, columns, tuple(str(row[0]) for row in cursor.fetchall()))
+        key = tuple(str(row[0]) for row in cursor.fetchall())
+        return table_of_columns(
+            self.dialect,
+            table,
+            [
+                self._column(name, declared, null, collation, name in key)
+                for name, declared, null, _, collation in found
+            ],
+            key,
+            generated={row[0] for row in found if row[3]},
+        )
+
+    def _column(
+        self, name: str, declared: str, nullable: str, collation: str | None, of_key: bool = False
+    ) -> Column:
+        refusal = refusal_of(self.dialect, name, declared)
+        known = self.dialect.types.get(self.dialect.type_name(declared))
+        precision, scale = digits_of(declared)
+        if of_key and known and known.encoding is Encoding.BIT_NUMBER and precision > _BITS_OF_A_BYTE:
+            # Debezium turns the bytes of a snapshot's row in place, once for the key and once more for the row.
+            refusal = "snapshots carry the bytes of a key of more than 8 bits in reverse; change its type to an integer"
+        return Column(
+            name,
+            declared,
+            known.kind if known else None,
+            nullable == "YES",
+            refusal,
+            collation,
+            encoding=known.encoding if known else None,
+            precision=precision,
+            scale=scale,
+            labels=labels_of(declared),
+            whole=True,
+            excludable=known is None or known.excludable,
+        )
 
     def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
         """As :meth:`Source.rows`, by one join of the keys with the primary key."""
         fields = ", ".join(
             f"IF({self.dialect.column(column)} IS NULL, NULL, {self.dialect.field_text(column)})"
-            for column in table.columns
+            for column in table.hashed
         )
         wanted = set(keys)
         found = self._keyed(table, keys, f"{self.dialect.row_key(table)}, {fields}")
@@ -234,7 +270,7 @@ class MySQLFamilySource(Source):
         return f"START TRANSACTION;\nUSE {use};\n{lock};\n{log.strip()};\n{delete};\nCOMMIT;"
 
     def _delete_matching(
-        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[int | str, ...], str]]
+        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[KeyValue, ...], str]]
     ) -> tuple[list[str], int]:
         """Lock the equal rows, log them, delete them; every statement is bounded by the keys of the call."""
         parameter = _json([(*values, row_hash) for values, row_hash in rows])
@@ -327,11 +363,5 @@ class MySQLFamilySource(Source):
         return cursor
 
 
-def _column(name: str, declared: str, nullable: str, generated: int, collation: str | None) -> Column:
-    reason = column_refusal(name, declared, bool(generated))
-    known = DIALECT.types.get(DIALECT.type_name(declared))
-    return Column(name, declared, known.kind if known else None, nullable == "YES", reason, collation)
-
-
 def _json(rows: Sequence[Sequence[object]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=str)

@@ -6,21 +6,25 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.findings import Finding
-from airflow_provider_chista.model import Column, Table, TableId, names
-from airflow_provider_chista.sources import postgreschecks, postgresgrants
+from airflow_provider_chista.model import Kind, Table, TableId, names
+from airflow_provider_chista.sources import postgrescatalogue, postgreschecks, postgresgrants
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
+from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.failures import Failure
-from airflow_provider_chista.sources.postgrestypes import DIALECT, column_refusal
+from airflow_provider_chista.sources.postgrestypes import DIALECT
 
 SESSION: dict[str, str] = {
     "TimeZone": "UTC",
     "client_encoding": "UTF8",
     "DateStyle": "ISO, MDY",
     "extra_float_digits": "3",
+    "IntervalStyle": "iso_8601",
+    "bytea_output": "hex",
     "standard_conforming_strings": "on",
     # Types and tables of the user's schemas are then always shown with their schema.
     "search_path": "pg_catalog",
@@ -45,24 +49,6 @@ CONTROL = ControlSql(
         WHERE id IN (SELECT id FROM chista.purge_log WHERE batch_id = %s ORDER BY id LIMIT %s)""",
 )
 
-_TABLE = """
-    SELECT c.oid, c.relkind
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
-_TABLES = """
-    SELECT c.relname
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = %s AND c.relkind IN ('r', 'p') ORDER BY c.relname LIMIT 50"""
-_COLUMNS = """
-    SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typtype::text, NOT a.attnotnull, a.attgenerated <> ''
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
-_PRIMARY_KEY = """
-    SELECT a.attname
-    FROM pg_index i
-    CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-    WHERE i.indrelid = %s AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place"""
 _RELATION_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 # SQLSTATEs: PostgreSQL, appendix A. Rows with texts are for errors of libpq, which have no SQLSTATE.
@@ -122,7 +108,7 @@ class PostgresSource(Source):
             found = self._read_catalogue(cursor, table)
             if found is not None:
                 return found
-            cursor.execute(_TABLES, (table.schema,))
+            cursor.execute(postgrescatalogue.TABLES, (table.schema,))
             others = [row[0] for row in cursor.fetchall()]
         raise FatalError(
             f"{self.where}: table {table} does not exist in this database; "
@@ -134,25 +120,42 @@ class PostgresSource(Source):
         )
 
     def _read_catalogue(self, cursor: Cursor, table: TableId) -> Table | None:
-        cursor.execute(_TABLE, (table.schema, table.name))
+        cursor.execute(postgrescatalogue.TABLE, (table.schema, table.name))
         found = cursor.fetchall()
         if not found:
             return None
-        oid, kind = found[0]
+        oid, kind, is_partition, parent = found[0]
         if kind in _RELATION_KINDS:
             raise FatalError(
                 f"{self.where}: {table} is {_RELATION_KINDS[kind]}; only tables have a change stream"
             )
-        cursor.execute(_COLUMNS, (oid,))
-        columns = tuple(_column(*row) for row in cursor.fetchall())
-        cursor.execute(_PRIMARY_KEY, (oid,))
-        return Table(table, columns, tuple(row[0] for row in cursor.fetchall()))
+        if is_partition:
+            raise FatalError(
+                f"{self.where}: {table} is a partition, whose changes arrive as those of {parent}; archive {parent}"
+            )
+        columns, generated = postgrescatalogue.columns(cursor, oid)
+        return table_of_columns(
+            self.dialect, table, columns, postgrescatalogue.primary_key(cursor, oid), generated
+        )
+
+    def beyond_years(self, table: Table) -> set[str]:
+        """As :meth:`Source.beyond_years`."""
+        columns = [c for c in table.columns if c.kind in (Kind.DATE, Kind.DATETIME) and not c.refusal]
+        if not columns:
+            return set()
+        beyond = ", ".join(
+            f"bool_or({self.dialect.column(c)} < '0001-01-01' OR {self.dialect.column(c)} >= '10000-01-01')"
+            for c in columns
+        )
+        found = self._read(f"SELECT {beyond} FROM {self.dialect.table(table.id)} t")[0]
+        return {column.name for column, is_beyond in zip(columns, found, strict=True) if is_beyond}
 
     def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
         """As :meth:`Source.rows`, by one join of the keys with the primary key."""
         fields = ", ".join(
-            f"CASE WHEN {self.dialect.column(column)} IS NOT NULL THEN {self.dialect.field_text(column)} END"
-            for column in table.columns
+            # IS NOT NULL would ask every field of a composite.
+            f"CASE WHEN {self.dialect.column(column)} IS DISTINCT FROM NULL THEN {self.dialect.field_text(column)} END"
+            for column in table.hashed
         )
         wanted = set(keys)
         found = self._keyed(table, keys, f"{self.dialect.row_key(table)}, {fields}")
@@ -203,7 +206,7 @@ class PostgresSource(Source):
         return f"BEGIN;\n{(self._delete_sql(table) % tuple(values)).strip()};\nCOMMIT;"
 
     def _delete_matching(
-        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[int | str, ...], str]]
+        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[KeyValue, ...], str]]
     ) -> tuple[list[str], int]:
         """One statement: a row that changes while it waits is compared again in its new version (EvalPlanQual)."""
         arrays = _arrays([(*values, row_hash) for values, row_hash in rows])
@@ -267,15 +270,5 @@ class PostgresSource(Source):
         return cursor
 
 
-def _column(name: str, declared: str, category: str, nullable: bool, generated: bool) -> Column:
-    reason = column_refusal(name, declared, category, generated)
-    known = (
-        DIALECT.types.get("enum" if category == "e" else DIALECT.type_name(declared))
-        if category in "be"
-        else None
-    )
-    return Column(name, declared, known.kind if known else None, nullable, reason)
-
-
-def _arrays(rows: Sequence[Sequence[int | str]]) -> tuple[list[int | str], ...]:
+def _arrays(rows: Sequence[Sequence[KeyValue]]) -> tuple[list[KeyValue], ...]:
     return tuple([list(column) for column in zip(*rows, strict=True)])

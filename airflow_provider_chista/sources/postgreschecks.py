@@ -11,6 +11,7 @@ from airflow_provider_chista.sources.checks import archivable, foreign_key, miss
 from airflow_provider_chista.sources.control import CONTROL_SCHEMA, CONTROL_TABLES
 from airflow_provider_chista.sources.dbapi import Cursor
 from airflow_provider_chista.sources.postgresgrants import quoted
+from airflow_provider_chista.sources.postgresnames import namesakes
 
 SETUP = "sources/setup/postgres.sql"
 MINIMUM = 130_000
@@ -54,6 +55,36 @@ SETTINGS = (
         "the database's encoding is {value}: texts cannot be proved equal",
         "move the data to a database made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
     ),
+    Setting(
+        "domain",
+        """
+        SELECT string_agg(quote_ident(n.nspname) || '.' || quote_ident(t.typname), ', ' ORDER BY n.nspname, t.typname)
+        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        WHERE t.typtype = 'd' AND t.typcategory = 'E' HAVING count(*) > 0""",
+        "{value}: with a domain over an enumeration anywhere in the database Debezium does not start (NullPointerException)",
+        "DROP DOMAIN {value}; after giving its columns the enumeration itself (ALTER TABLE ... ALTER COLUMN ... TYPE ...)",
+    ),
+    # The session's own setting says nothing: it was set for the hashes.
+    Setting(
+        "intervalstyle",
+        """
+        WITH settings AS (
+            SELECT s.setrole, s.setdatabase, split_part(o.option, '=', 2) AS style
+            FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS o (option)
+            WHERE lower(split_part(o.option, '=', 1)) = 'intervalstyle'
+              AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+        ), connecting AS (
+            SELECT oid, rolname FROM pg_roles WHERE rolreplication
+            ORDER BY rolsuper FETCH FIRST ROW WITH TIES
+        )
+        SELECT quote_ident(rolname) || ' IN DATABASE ' || quote_ident(current_database()) FROM connecting
+        WHERE 'sql_standard' = COALESCE(
+            (SELECT style FROM settings WHERE setrole IN (0, connecting.oid) ORDER BY setrole = 0, setdatabase = 0 LIMIT 1),
+            (SELECT reset_val FROM pg_settings WHERE name = 'IntervalStyle'))
+        ORDER BY rolname""",
+        "intervalstyle of the role {value} is sql_standard: a connector of this role misreads all intervals",
+        "ALTER ROLE {value} SET intervalstyle = 'postgres'; and restart the connector",
+    ),
 )
 
 _SLOTS = """
@@ -76,6 +107,20 @@ _STORAGE = f"""{_TREE}
     SELECT c.oid::regclass::text, c.relreplident::text, c.relpersistence::text, c.reltoastrelid <> 0,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisreplident)
     FROM pg_class c JOIN tree ON tree.relid = c.oid WHERE c.relkind IN ('r', 'p') ORDER BY 1"""
+# Columns for which Debezium has no value that stands for an unchanged one; no column of up to 24 bytes is stored out of line.
+_UNSENDABLE = f"""{_TREE}
+    SELECT c.oid::regclass::text, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_class c JOIN tree ON tree.relid = c.oid
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attstorage <> 'p'
+    JOIN pg_type t ON t.oid = a.atttypid
+    WHERE c.relkind = 'r' AND c.relreplident <> 'f' AND (
+        t.typname = 'varbit' OR t.typname = 'bit' AND a.atttypmod > 128
+        OR t.typcategory = 'A' AND t.typname NOT IN (
+            '_text', '_varchar', '_bpchar', '_json', '_jsonb', '_int4', '_int8', '_date', '_uuid', '_bytea'))
+    GROUP BY c.oid ORDER BY 1"""
+_DEFERRABLE = f"""{_TREE}
+    SELECT i.indexrelid::regclass::text FROM pg_index i JOIN tree ON tree.relid = i.indrelid
+    WHERE i.indisprimary AND NOT i.indimmediate ORDER BY 1"""
 _INHERITED = """
     SELECT count(*) FROM pg_inherits i
     JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -123,7 +168,13 @@ def settings(cursor: Cursor, where: str, slot: str | None) -> list[Finding]:
     for setting in SETTINGS:
         cursor.execute(setting.query, ())
         findings += [
-            Finding(setting.check, Severity.ERROR, where, setting.found.format(value=value), setting.remedy)
+            Finding(
+                setting.check,
+                Severity.ERROR,
+                where,
+                setting.found.format(value=value),
+                setting.remedy.format(value=value),
+            )
             for (value,) in cursor.fetchall()
         ]
     cursor.execute(_SLOTS, (slot,))
@@ -156,7 +207,7 @@ def settings(cursor: Cursor, where: str, slot: str | None) -> list[Finding]:
 def table(cursor: Cursor, table: Table, listed: Collection[str], publication: str | None) -> list[Finding]:
     """Key, columns, replica identity, publication, and what else a delete would do."""
     path = (table.id.schema, table.id.name)
-    findings = [*archivable(table), *_storage(cursor, table.id)]
+    findings = [*archivable(table), *namesakes(cursor, table), *_storage(cursor, table.id)]
     if publication is not None:
         findings += _publication(cursor, table.id, publication)
     cursor.execute(_FOREIGN_KEYS, path)
@@ -213,6 +264,30 @@ def _storage(cursor: Cursor, table: TableId) -> list[Finding]:
                     full,
                 )
             )
+    cursor.execute(_UNSENDABLE, path)
+    findings += [
+        Finding(
+            "replica identity",
+            Severity.ERROR,
+            str(table),
+            f"without REPLICA IDENTITY FULL an update of {relation} that leaves {columns} as it was stops the connector when "
+            "the value is stored out of line (TOAST)",
+            f"ALTER TABLE {relation} REPLICA IDENTITY FULL; or, where values are short, ALTER COLUMN ... SET STORAGE PLAIN",
+        )
+        for relation, columns in cursor.fetchall()
+    ]
+    cursor.execute(_DEFERRABLE, path)
+    findings += [
+        Finding(
+            "primary key",
+            Severity.ERROR,
+            str(table),
+            f"{key} is deferrable: as replica identity it makes updates fail, and rows that hand their keys on in one "
+            "statement arrive in an order in which some are lost",
+            f"ALTER TABLE {table} ADD PRIMARY KEY (...) NOT DEFERRABLE, after dropping the constraint",
+        )
+        for (key,) in cursor.fetchall()
+    ]
     cursor.execute(_INHERITED, path)
     if cursor.fetchall()[0][0]:
         findings.append(

@@ -40,14 +40,23 @@ def connector_running(connections: Connections, *, connector: str) -> Checked:
 
 
 def snapshot_completed(
-    connections: Connections, *, connector: str, topic_prefix: str, tables: list[str]
+    connections: Connections,
+    *,
+    connector: str,
+    topic_prefix: str,
+    tables: list[str],
+    again: str | None = None,
 ) -> Checked:
-    """Every table's rows have been sent; a table that no snapshot covers is asked for by a signal."""
+    """Every table's rows have been sent; a table that no snapshot covers is asked for by a signal.
+
+    :param again: label of a request to read the tables again.
+    """
     with connections.opened() as services:
         status = snapshot.advance(
             services.capture(connector, topic_prefix),
             services.control,
             [TableId.parse(table) for table in tables],
+            again,
         )
     return Checked(status.completed, str(status), status.rows())
 

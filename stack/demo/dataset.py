@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 
-from airflow_provider_chista.canonical import Value, row_hash
+from airflow_provider_chista.canonical import row_hash
 from airflow_provider_chista.model import Kind
 from stack.demo import extract
 
 WINDOW = ("1985-01-01", "1996-01-01")
 """The rows that the demo archives and purges, ``[start, end)``; rows behind it stay at the source."""
+
+Value = int | str | date | None
+"""A value of the demo's tables."""
 
 Row = tuple[Value, ...]
 
