@@ -10,6 +10,11 @@ import os
 import tempfile
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("chista", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("chista")
 
 _home = tempfile.TemporaryDirectory(prefix="chista-airflow-")
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_chista.archive.verify import KEPT, Differences, Pair, compare
-from airflow_provider_chista.canonical import parse_key, row_text, sort_key
-from airflow_provider_chista.model import Kind
+from airflow_provider_chista.canonical import KEY_KINDS, parse_key, row_text, sort_key
+from airflow_provider_chista.model import INTEGER_BOUNDS, Kind
 
 KINDS = (Kind.INT32, Kind.TEXT)
 # So few keys that the two sides share many, and texts whose order is not that of their lengths.
@@ -39,6 +44,45 @@ def test_the_differences_are_those_of_the_two_sets_however_the_streams_are_cut(
     assert rows == len(source)
     assert found.keys == wanted
     assert found.total == len(wanted)
+
+
+# In the order in which every source and ClickHouse stream them; written down, not computed.
+ORDERED: dict[Kind, list[Any]] = {
+    **{kind: sorted({low, *range(max(low, -12), 12), 100, high}) for kind, (low, high) in INTEGER_BOUNDS.items()},
+    Kind.BOOL: [False, True],
+    Kind.DECIMAL: [Decimal(text) for text in ("-10.00", "-9.99", "-0.01", "0.00", "0.50", "9.00", "10.00", "100.00")],
+    Kind.DATE: [date(1, 1, 1), date(999, 12, 31), date(1969, 12, 31), date(1970, 1, 1), date(9999, 12, 31)],
+    Kind.DATETIME: [
+        datetime.fromisoformat(text)
+        for text in ("0001-01-01", "1969-12-31 23:59:59.999999", "1970-01-01", "2024-02-29 01:00")
+    ],
+    Kind.UUID: [uuid.UUID(int=number) for number in (0, 1, 2**64, 2**127, 2**128 - 1)],
+    Kind.BYTES: [b"", b"\x00", b"\x00\x01", b"\x01", b"a", b"\x80", b"\xff", b"\xff\x00"],
+    Kind.TEXT: ["", " ", "!", "A", "B", "a", "aa", "b", "~", "é", "ﬀ", "😀"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(KEY_KINDS))
+def test_the_differences_are_found_in_the_order_of_every_kind_of_key(kind: Kind) -> None:
+    keys = [row_text([kind], [value]) for value in ORDERED[kind]]
+    places = st.lists(
+        st.sampled_from(["", "source", "archive", "both"]), min_size=len(keys), max_size=len(keys)
+    )
+
+    @given(places, st.integers(1, 3))
+    def found(chosen: list[str], size: int) -> None:
+        rows = list(zip(keys, chosen, strict=True))
+        sides = [
+            [(key, "h") for key, side in rows if side in (name, "both")] for name in ("source", "archive")
+        ]
+        differences = compare([kind], *(chunked(side, size) for side in sides))[1]
+        assert differences.keys == {
+            key: {"source": "missing", "archive": "extra"}[side]
+            for key, side in rows
+            if side in ("source", "archive")
+        }
+
+    found()
 
 
 @given(tables, st.integers(1, 9), st.integers(1, 9))

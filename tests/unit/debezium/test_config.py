@@ -150,6 +150,10 @@ def test_the_heartbeat_quotes_the_connectors_name():
         ({"kafka_bootstrap_servers": None}, "needs the Kafka brokers' addresses"),
         ({"flavour": "postgres"}, "needs the name of the PostgreSQL database"),
         ({"tables": [TableId("a", "b c"), TableId("a", "b+c")]}, "would share the topic mysql1.a.b_c"),
+        (
+            {"tables": [TableId("a", "b_c"), TableId("a_b", "c")]},
+            "topics mysql1.a.b_c and mysql1.a_b.c, which differ",
+        ),
     ],
 )
 def test_an_unusable_specification_says_what_to_give(change, message):
@@ -178,7 +182,8 @@ def test_another_value_of_a_fixed_setting_is_refused_with_key_value_and_reason(k
         ("topic.creation.chista.partitions", 3, "exactly one partition"),
         ("transforms", "unwrap", "a transformation changes"),
         ("transforms.unwrap.type", "x", "a transformation changes"),
-        ("column.exclude.list", "a.b.c", "could not be proved equal"),
+        ("column.exclude.list", "a.b.c", "follows from exclude"),
+        ("column.include.list", "a.b.c", "could not be proved equal"),
         ("column.mask.with.12.chars", "a.b.c", "differs from the source"),
         ("snapshot.select.statement.overrides", "a.b", "never arrive"),
         ("gtid.source.includes", "x", "never arrive"),
@@ -190,6 +195,12 @@ def test_another_value_of_a_fixed_setting_is_refused_with_key_value_and_reason(k
 def test_an_override_that_would_break_a_promise_is_refused(key, value, message):
     with pytest.raises(RefusedError, match=message):
         replace(MYSQL, overrides={key: value}).config()
+
+
+def test_excluded_columns_are_not_read_by_the_connector():
+    spec = replace(MYSQL, exclude={TableId("app", "orders"): ["a b", "c,d"]})
+    assert spec.config()["column.exclude.list"] == r"app\.orders\.a\ b,app\.orders\.c\,d"
+    assert "column.exclude.list" not in MYSQL.config()
 
 
 def test_a_refused_password_is_not_shown():
@@ -220,7 +231,8 @@ def test_other_properties_and_bounded_retries_can_be_set():
 
 
 def test_every_derived_property_is_made_by_some_specification():
-    made = {key for spec in SPECS.values() for key in spec.config()}
+    excluding = replace(MYSQL, exclude={MYSQL.tables[0]: ["a"]})
+    made = {key for spec in (*SPECS.values(), excluding) for key in spec.config()}
     assert set(DERIVED) - made == {"schema.include.list"}
     assert set(OWN) <= made
 

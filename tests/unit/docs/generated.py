@@ -15,6 +15,7 @@ from airflow_provider_chista.hooks.kafka import REQUIRED
 from stack.cli import _COMMANDS
 from stack.ports import DEFAULT_BASE_PORT, OFFSETS
 from stack.prerequisites import AIRFLOW, BROWSER, PREREQUISITES
+from tests.unit.docs import types
 
 ROOT = Path(__file__).parents[3]
 TITLES = {"mysql": "MySQL", "mariadb": "MariaDB", "postgres": "PostgreSQL"}
@@ -110,7 +111,31 @@ def prerequisites() -> str:
     )
 
 
+def types_of(flavour: str) -> Callable[[], str]:
+    """Types of an engine, with what becomes of them."""
+
+    def make() -> str:
+        header, rows, keys = types.of_engine(flavour)
+        return f"{_table(header, rows)}\n{keys}\n"
+
+    return make
+
+
+def clickhouse_types() -> str:
+    """ClickHouse types that hold each kind exactly."""
+    return _table(*types.of_clickhouse())
+
+
+def kinds_in_sql() -> str:
+    """SQL of each kind's text."""
+    return _table(*types.in_sql())
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    **{f"{flavour} types": ("docs/types.md", types_of(flavour)) for flavour in TITLES},
+    "clickhouse types": ("docs/types.md", clickhouse_types),
+    "kinds in sql": ("docs/row-hash.md", kinds_in_sql),
+    "expressions": ("docs/row-hash.md", types.expressions),
     "fixed settings": ("docs/connections.md", fixed_settings),
     "derived settings": ("docs/connections.md", derived_settings),
     "own settings": ("docs/connections.md", own_settings),

@@ -35,9 +35,9 @@ def rows(text: str) -> list[list[str]]:
 
 
 def code(text: str) -> list[str]:
-    """What is written as code in a text."""
+    """What is written as code in a text; a line's end is a blank, as it is shown."""
     return [
-        match[1] or match[2]
+        re.sub(r"\n\s*", " ", match[1] or match[2])
         for match in re.finditer(r"``\s?(.+?)\s?``(?!`)|`([^`]+)`", text)
         if any(match.groups())
     ]

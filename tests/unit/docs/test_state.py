@@ -11,6 +11,9 @@ from chdb import session
 
 from airflow_provider_chista.archive.ledger import Stage
 from airflow_provider_chista.clickhouse.control import TABLES
+from airflow_provider_chista.clickhouse.ddl import create_statement
+from airflow_provider_chista.clickhouse.types import TypeMap
+from airflow_provider_chista.model import Column, Kind, Table, TableId
 from airflow_provider_chista.sources.control import CONTROL_TABLES
 from tests.unit.docs.pages import blocks, code, page, rows, sections
 
@@ -78,6 +81,26 @@ def test_the_ledgers_queries_answer_what_they_say(clickhouse: Any) -> None:
         ['"jan"', '"approved"', '"otto"', '"old"'],
     ]
     assert [line.split(",")[1] for line in str(unsealed).splitlines()] == ['"mar"']
+
+
+def test_the_queries_of_an_archive_table_answer_what_they_say(clickhouse: Any) -> None:
+    columns = (
+        Column("id", "int", Kind.INT32, nullable=False),
+        Column("note", "text", Kind.TEXT, nullable=True),
+    )
+    table = Table(TableId("app", "orders"), columns, ("id",))
+    clickhouse.query("CREATE DATABASE archive")
+    clickhouse.query(create_statement(TypeMap(), table, TableId("archive", "orders")))
+    clickhouse.query(
+        "INSERT INTO archive.orders (id, note, _chista_version, _chista_incomplete)"
+        " VALUES (1, 'a', 1, []), (2, NULL, 1, ['note']), (2, 'b', 2, []), (3, NULL, 1, ['note'])"
+    )
+    described, incomplete = blocks(SECTIONS["Archive tables"], "sql")
+    assert str(clickhouse.query(described)).splitlines()[:2] == [
+        '"id","Int32","int","int32"',
+        '"note","Nullable(String)","text","text"',
+    ]
+    assert str(clickhouse.query(incomplete)).splitlines() == ["\"['note']\",1"]
 
 
 def test_dead_letters_are_settled_by_the_documented_statement(clickhouse: Any) -> None:

@@ -18,10 +18,11 @@ REFUSALS = {
     "AirflowOptionalProviderFeatureException",
 }  # fmt: skip
 
-TREES = [
-    ast.parse(path.read_text(encoding="utf-8"), str(path))
+MODULES = [
+    (path.name, ast.parse(path.read_text(encoding="utf-8"), str(path)))
     for path in sorted((ROOT / "airflow_provider_chista").rglob("*.py"))
 ]
+TREES = [tree for _, tree in MODULES]
 
 
 def text_of(node: ast.AST) -> str | None:
@@ -35,13 +36,18 @@ def text_of(node: ast.AST) -> str | None:
     return None
 
 
-def calls(*names: str) -> Iterator[ast.Call]:
-    for tree in TREES:
+def named_calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
+    """Calls of functions of these names, each with its module's file."""
+    for module, tree in MODULES:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 function = node.func
                 if getattr(function, "id", getattr(function, "attr", None)) in names:
-                    yield node
+                    yield module, node
+
+
+def calls(*names: str) -> Iterator[ast.Call]:
+    return (node for _, node in named_calls(*names))
 
 
 TEXTS = [text for tree in TREES for node in ast.walk(tree) if (text := text_of(node))]
@@ -73,6 +79,23 @@ def test_every_refusal_of_the_code_is_explained() -> None:
     said = [message for message in messages if message and len(message.replace(GAP, "").strip(" :;.")) > 3]
     assert len(said) > 70
     assert [message for message in said if not any(fragment in message for fragment in QUOTED)] == []
+
+
+DECODERS = {"encodings.py", "envelope.py", "moments.py", "mysqljson.py", "pgtext.py", "sinks.py", "types.py"}
+
+
+def test_every_reason_for_a_dead_letter_is_explained_and_no_other() -> None:
+    """The reasons are the errors of the decoders, and of what guards the columns of the archive."""
+    explained = [name.strip() for cells in rows(SECTIONS["Dead letters"]) for name in code(cells[0])]
+    assert [fragment for fragment in explained if not any(fragment in text for text in TEXTS)] == []
+    reasons = [
+        text_of(node.args[0])
+        for name, node in named_calls("DecodeError", "ValueError")
+        if name in DECODERS and node.args
+    ]
+    said = [reason for reason in reasons if reason and len(reason.replace(GAP, "").strip(" :;.")) > 8]
+    assert len(said) > 20
+    assert [reason for reason in said if not any(fragment in reason for fragment in explained)] == []
 
 
 def test_every_error_of_a_database_driver_is_explained() -> None:
