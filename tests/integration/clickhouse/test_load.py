@@ -11,22 +11,38 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_chista.archive.manifest import Manifests
-from airflow_provider_chista.canonical import FIRST_DAY, LAST_DAY, iso_date, row_hash, row_text
-from airflow_provider_chista.clickhouse import ddl, rowhash, sql
+from airflow_provider_chista.canonical import row_hash, row_text
+from airflow_provider_chista.clickhouse import ddl, layout, rowhash, sql
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_deletes, insert_block
-from airflow_provider_chista.clickhouse.types import _DATE_AS_TEXT, TypeMap
+from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import INTEGER_BOUNDS, Column, Kind, Table, TableId, Window
+from airflow_provider_chista.temporal import (
+    FIRST_DAY,
+    FIRST_MICROSECOND,
+    LAST_DAY,
+    LAST_MICROSECOND,
+    date_text,
+    iso_date,
+    time_text,
+    timestamp_text,
+)
 from tests.integration.clickhouse.conftest import Server
 
 KINDS = tuple(Kind)
 # Names that collide with aliases and temporary tables of our own statements.
-NAMES = ("row_key", "row_hash", "version", "position", "k0", "wanted", "deleted", "t", "d", "deleted_version")
+NAMES = (
+    "row_key", "row_hash", "version", "position", "k0", "wanted", "deleted", "t", "d", "deleted_version", "v", "w", "target",
+    "finding", "columns", "batch_id", "at", "key", "k", "n",
+)  # fmt: skip
 ALL = Table(
     TableId("s", "t"),
     (
         Column("id", "int", Kind.INT32, nullable=False),
-        *(Column(name, str(kind), kind, nullable=True) for name, kind in zip(NAMES, KINDS, strict=True)),
+        *(
+            Column(name, str(kind), kind, nullable=True, precision=20, scale=3)
+            for name, kind in zip(NAMES, KINDS, strict=True)
+        ),
         Column("start", "text", Kind.TEXT, nullable=False),
     ),
     ("id", "start"),
@@ -36,51 +52,67 @@ HOSTILE = [
     "é", "e\u0301", "\u00df", "😀", "👩‍👩‍👧", "\ufeff", "\u200b", "\u202e", "\U0010ffff", " ", "trailing  ", "x" * 5000,
 ]  # fmt: skip
 
-values = st.tuples(
-    *(
-        st.none()
-        | (
-            st.integers(*INTEGER_BOUNDS[kind]) | st.sampled_from(INTEGER_BOUNDS[kind])
-            if kind in INTEGER_BOUNDS
-            else st.integers(FIRST_DAY, LAST_DAY)
-            | st.sampled_from([FIRST_DAY, LAST_DAY, 0, -1, 120_529, 120_530, -25_567])
-            if kind is Kind.DATE
-            else st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(HOSTILE)
-        )
-        for kind in KINDS
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(HOSTILE)
+# Decoded values (debezium/encodings.py) of each kind.
+DECODED: dict[Kind, st.SearchStrategy[Any]] = {
+    **{kind: st.integers(*bounds) | st.sampled_from(bounds) for kind, bounds in INTEGER_BOUNDS.items()},
+    Kind.BOOL: st.booleans(),
+    Kind.DECIMAL: st.decimals(1 - 10**17, 10**17 - 1, places=3, allow_nan=False).map(
+        lambda d: format(d + 0, "f")
     ),
+    Kind.FLOAT32: st.floats(allow_nan=False, allow_infinity=False, width=32),
+    Kind.FLOAT64: st.floats(allow_nan=False, allow_infinity=False),
+    Kind.IEEE32: st.floats(width=32),
+    Kind.IEEE64: st.floats(),
+    Kind.DATE: st.integers(FIRST_DAY, LAST_DAY)
+    | st.sampled_from([FIRST_DAY, LAST_DAY, 0, -1, 120_529, 120_530, -25_567]),
+    Kind.TIME: (
+        st.integers(-3_020_399_000_000, 3_020_399_000_000) | st.sampled_from([0, -1, 86_400_000_000])
+    ).map(time_text),
+    Kind.DATETIME: st.integers(FIRST_MICROSECOND, LAST_MICROSECOND)
+    | st.sampled_from([FIRST_MICROSECOND, LAST_MICROSECOND, 0, -1]),
+    Kind.UUID: st.uuids().map(str),
+    Kind.BYTES: st.binary(max_size=20),
+    Kind.TEXT: TEXTS,
+}
+# From a decoded value to what canonical.py takes.
+REFERENCE: dict[Kind, Any] = {Kind.DATE: date_text, Kind.DATETIME: timestamp_text}
+
+values = st.tuples(
+    *(st.none() | DECODED[kind] for kind in KINDS),
     st.text(st.characters(codec="utf-8"), max_size=5) | st.sampled_from(HOSTILE),
 )
 
 
 def block(types: TypeMap, table: Table, rows: list[tuple[Any, ...]], versions: list[int]) -> pa.Table:
     columns = dict(zip([c.name for c in table.columns], zip(*rows, strict=True), strict=True))
-    arrays = {c.name: types.arrow(c.archived_as, columns[c.name]) for c in table.columns}
+    arrays = {c.name: types.stored(c).array(columns[c.name]) for c in table.columns}
     return pa.table(
         arrays
         | {
-            ddl.VERSION: pa.array(versions, pa.uint64()),
-            ddl.DELETED: pa.array([0] * len(rows), pa.uint8()),
-            ddl.OPERATION: pa.array(["c"] * len(rows)),
-            ddl.SOURCE_TIME: pa.array([0] * len(rows), pa.timestamp("ms", tz="UTC")),
+            layout.VERSION: pa.array(versions, pa.uint64()),
+            layout.DELETED: pa.array([0] * len(rows), pa.uint8()),
+            layout.OPERATION: pa.array(["c"] * len(rows)),
+            layout.SOURCE_TIME: pa.array([0] * len(rows), pa.timestamp("ms", tz="UTC")),
+            layout.INCOMPLETE: pa.array([[]] * len(rows), pa.list_(pa.string())),
         }
     )
 
 
 def canonical(table: Table, row: tuple[Any, ...]) -> list[Any]:
     return [
-        iso_date(value) if column.kind is Kind.DATE and value is not None else value
+        value if value is None else REFERENCE.get(column.archived_as, lambda same: same)(value)
         for column, value in zip(table.columns, row, strict=True)
     ]
 
 
-@pytest.mark.parametrize("dates", ["datetime64", "text"])
+@pytest.mark.parametrize("young", [True, False], ids=["every type", "an older server's types"])
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=st.lists(values, min_size=1, max_size=60))
 def test_the_row_hash_of_what_clickhouse_stored_is_that_of_the_reference(
-    server: Server, dates: str, drawn: list[tuple[Any, ...]]
+    server: Server, young: bool, drawn: list[tuple[Any, ...]]
 ) -> None:
-    types = server.types if dates == "datetime64" else TypeMap(_DATE_AS_TEXT)
+    types = server.types if young else TypeMap(wide_datetime64=False, time64=False)
     target = server.new()
     ddl.ensure_table(server.client, types, ALL, target)
     rows = [(index, *row) for index, row in enumerate(drawn)]
@@ -112,7 +144,7 @@ def test_a_manifest_of_many_parts_is_in_key_order_with_every_position_once(serve
     ddl.ensure_table(server.client, server.types, table, target)
     for part in range(5):
         server.client.command(
-            f"INSERT INTO {sql.table(target)} SELECT number * 5 + {part} - 100000, toString(number), 1, 0, 'c', now64(3)"
+            f"INSERT INTO {sql.table(target)} SELECT number * 5 + {part} - 100000, toString(number), 1, 0, 'c', now64(3), []"
             " FROM numbers(40000)"
         )
     manifests = Manifests(server.control, server.types, table, target)
@@ -215,7 +247,7 @@ def test_a_window_is_half_open_over_dates_and_texts(server: Server, column: str)
 
 def test_a_window_over_a_number_is_refused(server: Server) -> None:
     manifests = Manifests(server.control, server.types, SMALL, small(server, [(1, 0, "x")]))
-    with pytest.raises(FatalError, match="must be a date or a text"):
+    with pytest.raises(FatalError, match="must be a timestamp, a date"):
         manifests.count(Window("id", datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)))
 
 

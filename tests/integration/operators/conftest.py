@@ -51,7 +51,7 @@ TABLES = (
     "CREATE TABLE {schema}.items (id INT PRIMARY KEY, order_id INT NOT NULL,"
     " CONSTRAINT item_order FOREIGN KEY (order_id) REFERENCES {schema}.orders (id) ON DELETE CASCADE)",
     "CREATE TABLE {schema}.keyless (id INT, name VARCHAR(40))",
-    "CREATE TABLE {schema}.places (id INT PRIMARY KEY, place POINT)",
+    "CREATE TABLE {schema}.places (id DOUBLE PRIMARY KEY, place POINT)",
 )
 
 

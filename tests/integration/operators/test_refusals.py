@@ -94,7 +94,7 @@ def test_every_fault_is_in_one_report(place: Place, given: Give, monkeypatch: py
     )
     said = message(lambda: task.execute(context(WINDOW)))
     for part in (
-        f"{place.schema}.keyless", "primary key", "place", "point", f"{place.schema}.nowhere", "orders", "tomorrow",
+        f"{place.schema}.keyless", "primary key", "places.id", "double", f"{place.schema}.nowhere", "orders", "tomorrow",
         "Kafka Connect",
     ):  # fmt: skip
         assert part in said, part

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Kind, TableId
+from airflow_provider_chista.model import Kind, LeftOut, TableId
 
 FAMILY_SUPPORTED = {
     "TINYINT": Kind.INT8,
@@ -32,38 +32,69 @@ FAMILY_SUPPORTED = {
     "MEDIUMTEXT": Kind.TEXT,
     "LONGTEXT": Kind.TEXT,
     "ENUM('a','it''s (b)')": Kind.TEXT,
+    "ENUM('a','b,c')": Kind.TEXT,
+    "SET('a','b')": Kind.TEXT,
+    "DECIMAL(10,2)": Kind.DECIMAL,
+    "NUMERIC(5) UNSIGNED": Kind.DECIMAL,
+    "FLOAT": Kind.FLOAT32,
+    "FLOAT(7,3)": Kind.FLOAT32,
+    "DOUBLE": Kind.FLOAT64,
+    "DOUBLE(20,5) UNSIGNED": Kind.FLOAT64,
+    "BIT(3)": Kind.UINT64,
+    "YEAR": Kind.UINT16,
+    "TIME": Kind.TIME,
+    "DATETIME(6)": Kind.DATETIME,
+    "TIMESTAMP NULL": Kind.DATETIME,
+    "BINARY(4)": Kind.BYTES,
+    "VARBINARY(4)": Kind.BYTES,
+    "BLOB": Kind.BYTES,
+    "VARCHAR(4) CHARACTER SET binary": Kind.BYTES,
+    "GEOMETRY": Kind.BYTES,
+    "POINT": Kind.BYTES,
 }
 FAMILY_REFUSED = {
-    "DECIMAL(10,2)": "decimal",
-    "FLOAT": "float",
-    "DOUBLE": "double",
-    "BIT(3)": "bit",
-    "YEAR": "year",
-    "TIME": "time",
-    "DATETIME(6)": "datetime",
-    "TIMESTAMP NULL": "timestamp",
-    "BINARY(4)": "binary",
-    "VARBINARY(4)": "varbinary",
-    "BLOB": "blob",
-    "SET('a','b')": "set",
-    "GEOMETRY": "geometry",
-    "VARCHAR(4) CHARACTER SET binary": "varbinary",
-    "ENUM('a','b,c')": "comma",
-    "ENUM('a','b\\\\c')": "backslash",
-    "INT GENERATED ALWAYS AS (id + 1) STORED": "generated",
-    "INT GENERATED ALWAYS AS (id + 1) VIRTUAL": "generated",
+    "ENUM('b,c','b\\\\,c')": "like label",
 }
 SUPPORTED: dict[str, dict[str, Kind]] = {
-    "mysql": FAMILY_SUPPORTED,
+    "mysql": FAMILY_SUPPORTED | {"JSON": Kind.TEXT, "VECTOR(3)": Kind.BYTES},
     # JSON is LONGTEXT there, stored and streamed as written.
-    "mariadb": FAMILY_SUPPORTED | {"JSON": Kind.TEXT},
+    "mariadb": FAMILY_SUPPORTED | {"JSON": Kind.TEXT, "UUID": Kind.UUID},
     "postgres": {
         "SMALLINT": Kind.INT16,
         "INTEGER": Kind.INT32,
         "BIGINT": Kind.INT64,
         "SERIAL": Kind.INT32,
         "BIGINT GENERATED ALWAYS AS IDENTITY": Kind.INT64,
+        "OID": Kind.UINT32,
+        "BOOLEAN": Kind.BOOL,
+        "NUMERIC": Kind.TEXT,
+        "NUMERIC(10,2)": Kind.DECIMAL,
+        "MONEY": Kind.DECIMAL,
+        "REAL": Kind.IEEE32,
+        "DOUBLE PRECISION": Kind.IEEE64,
         "DATE": Kind.DATE,
+        "TIMESTAMP(3)": Kind.DATETIME,
+        "TIMESTAMPTZ": Kind.DATETIME,
+        "TIME(0)": Kind.TIME,
+        "INTERVAL DAY TO SECOND": Kind.TEXT,
+        "BYTEA": Kind.BYTES,
+        "UUID": Kind.UUID,
+        "JSON": Kind.TEXT,
+        "JSONB": Kind.TEXT,
+        "INET": Kind.TEXT,
+        "BIT(3)": Kind.TEXT,
+        "NAME": Kind.TEXT,
+        '"char"': Kind.TEXT,
+        "INT4RANGE": Kind.TEXT,
+        "NUMMULTIRANGE": Kind.TEXT,
+        "POINT": Kind.BYTES,
+        "INTEGER[]": Kind.TEXT,
+        "VARCHAR(5)[]": Kind.TEXT,
+        "NUMERIC(10,2)[]": Kind.TEXT,
+        "{schema}.mood[]": Kind.TEXT,
+        "{schema}.money_of_ours": Kind.INT32,
+        "{schema}.price": Kind.DECIMAL,
+        "{schema}.pair": Kind.TEXT,
         "CHAR(5)": Kind.TEXT,
         "VARCHAR(25)": Kind.TEXT,
         "VARCHAR": Kind.TEXT,
@@ -72,34 +103,21 @@ SUPPORTED: dict[str, dict[str, Kind]] = {
     },
 }
 REFUSED: dict[str, dict[str, str]] = {
-    "mysql": FAMILY_REFUSED | {"JSON": "json", "VECTOR(3)": "vector"},
-    "mariadb": FAMILY_REFUSED | {"UUID": "uuid", "INET6": "inet6", "VARCHAR(9) COMPRESSED": "COMPRESSED"},
+    "mysql": FAMILY_REFUSED,
+    "mariadb": FAMILY_REFUSED
+    | {"INET6": "cannot parse its DDL", "VARCHAR(9) COMPRESSED": "cannot parse its DDL"},
     "postgres": {
-        "NUMERIC(10,2)": "numeric(10,2)",
-        "REAL": "real",
-        "DOUBLE PRECISION": "double precision",
-        "BOOLEAN": "boolean",
-        "TIMESTAMP": "timestamp without time zone",
-        "TIMESTAMPTZ": "timestamp with time zone",
-        "TIME": "time without time zone",
-        "INTERVAL": "interval",
-        "BYTEA": "bytea",
-        "UUID": "uuid",
-        "JSON": "json",
-        "JSONB": "jsonb",
-        "INTEGER[]": "integer[]",
-        "TEXT[]": "text[]",
-        "INET": "inet",
-        "OID": "oid",
-        "MONEY": "money",
-        "BIT(3)": "bit(3)",
-        "NAME": "name",
-        '"char"': "char",
-        "INT4RANGE": "int4range",
-        "{schema}.money_of_ours": "domain",
-        "{schema}.pair": "composite",
-        "{schema}.mood[]": "mood[]",
-        "INTEGER GENERATED ALWAYS AS (id + 1) STORED": "generated",
+        "TIMETZ": "without its zone",
+        "BIT VARYING(3)": "look the same",
+        "CIRCLE": "Java",
+        "REGCLASS": "search path",
+        "TIME[]": "24:00",
+        "INTERVAL[]": "leaves the column out",
+        "INTEGER[][]": "more than one dimension",
+        "TXID_SNAPSHOT": "txid_snapshot is not known",
+        "{schema}.span": "domain over int4range",
+        "{schema}.distance": "distance is not known",
+        "{schema}.list": "domain over integer[]",
     },
 }
 
@@ -110,6 +128,10 @@ def typed(schema: Any) -> Any:
         schema.server.execute(
             f"CREATE TYPE {schema.named('mood')} AS ENUM ('a', 'b,c')",
             f"CREATE DOMAIN {schema.named('money_of_ours')} AS integer",
+            f"CREATE DOMAIN {schema.named('price')} AS numeric(12,4) NOT NULL",
+            f"CREATE DOMAIN {schema.named('span')} AS int4range",
+            f"CREATE DOMAIN {schema.named('list')} AS integer[]",
+            f"CREATE TYPE {schema.named('distance')} AS RANGE (subtype = float8)",
             f"CREATE TYPE {schema.named('pair')} AS (a int, b int)",
         )
     return schema
@@ -141,6 +163,20 @@ def test_every_other_type_is_refused_by_name(typed: Any) -> None:
         assert word in column.refusal, (declared, column.refusal)
     with pytest.raises(FatalError, match="cannot be archived exactly: c0"):
         table.require_archivable()
+
+
+def test_generated_columns_are_left_out(schema: Any) -> None:
+    schema.create("generated", "id INT PRIMARY KEY, a INT, g INT GENERATED ALWAYS AS (a + 1) STORED")
+    table = schema.catalogue("generated")
+    assert [column.name for column in table.columns] == ["id", "a"]
+    assert table.left_out == (LeftOut("g", generated=True),)
+    assert table.unproven == ()
+
+
+def test_digits_follow_the_declaration(schema: Any) -> None:
+    schema.create("digits", "id INT PRIMARY KEY, a DECIMAL(10,2), b NUMERIC(7), c BIT(9)")
+    found = [(column.precision, column.scale) for column in schema.catalogue("digits").columns]
+    assert found == [(0, 0), (10, 2), (7, 0), (9, 0)]
 
 
 def test_a_name_that_the_archive_reserves_is_refused(schema: Any) -> None:

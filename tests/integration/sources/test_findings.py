@@ -219,6 +219,58 @@ def test_a_database_in_another_encoding_is_an_error(throw_away: Any) -> None:
         assert "LATIN1" in only(source.settings_findings(), "encoding").found
 
 
+def test_an_interval_style_that_debezium_misreads_is_an_error_wherever_it_is_set(throw_away: Any) -> None:
+    server = throw_away.start("postgres", "-c", "wal_level=logical", "-c", "intervalstyle=sql_standard")
+
+    def found() -> list[Finding]:
+        with server.source() as source:
+            return by_check(source.settings_findings()).get("intervalstyle", [])
+
+    def mended() -> None:
+        """What the only finding says mends it."""
+        (finding,) = found()
+        assert (finding.severity, "postgres IN DATABASE postgres is" in finding.found) == ("error", True)
+        server.execute(finding.remedy.partition(";")[0])
+        assert found() == []
+
+    mended()
+    places = ("ROLE postgres IN DATABASE postgres", "ROLE postgres", "DATABASE postgres", "ROLE ALL")
+    for place in places:
+        server.execute(*(f"ALTER {other} RESET ALL" for other in places))
+        server.execute(f"ALTER {place} SET intervalstyle = 'iso_8601'")
+        assert found() == [], place
+        server.execute(f"ALTER {place} SET intervalstyle = 'sql_standard'")
+        mended()
+    # Roles that replicate and are no superusers are the likelier ones of a connector.
+    server.execute(
+        "CREATE ROLE other LOGIN",
+        "CREATE ROLE capturing LOGIN REPLICATION",
+        'CREATE ROLE "Captu ring" LOGIN REPLICATION',
+        "ALTER ROLE capturing SET intervalstyle = 'postgres_verbose'",
+    )
+    assert ['"Captu ring" IN DATABASE postgres' in finding.found for finding in found()] == [True]
+
+
+def test_a_domain_over_an_enumeration_anywhere_is_an_error(throw_away: Any) -> None:
+    server = throw_away.shared("postgres", *PLAIN["postgres"])
+    server.execute(
+        "CREATE SCHEMA elsewhere",
+        "CREATE TYPE elsewhere.mood AS ENUM ('sad')",
+        'CREATE DOMAIN elsewhere."Mo od" AS elsewhere.mood',
+        'CREATE DOMAIN elsewhere.happy AS elsewhere."Mo od"',
+        "CREATE DOMAIN elsewhere.plain AS TEXT",
+    )
+    try:
+        with server.source() as source:
+            finding = only(source.settings_findings(), "domain")
+            assert finding.severity == "error"
+            assert finding.found.startswith('elsewhere."Mo od", elsewhere.happy: ')
+            server.execute(finding.remedy.partition(";")[0])
+            assert "domain" not in by_check(source.settings_findings())
+    finally:
+        server.execute("DROP SCHEMA elsewhere CASCADE")
+
+
 # Tables.
 
 
@@ -235,13 +287,14 @@ def test_no_primary_key_is_an_error(schema: Any) -> None:
 
 
 def test_each_unsupported_column_is_an_error(schema: Any) -> None:
-    schema.create("unsupported", "id INT PRIMARY KEY, a DECIMAL(5,2), b FLOAT")
+    schema.create("unsupported", "id INT PRIMARY KEY, _chista_a INT, _chista_b TEXT")
     findings = by_check(table_findings(schema, "unsupported"))["column"]
     assert [finding.subject for finding in findings] == [
-        f"{schema.name}.unsupported.a",
-        f"{schema.name}.unsupported.b",
+        f"{schema.name}.unsupported._chista_a",
+        f"{schema.name}.unsupported._chista_b",
     ]
     assert {finding.severity for finding in findings} == {"error"}
+    assert all("exclude the column" in finding.remedy for finding in findings)
 
 
 ACTIONS = {"CASCADE": "purge", "SET NULL": "purge", "NO ACTION": "warning"}
@@ -467,6 +520,40 @@ def test_partitioned_tables_are_published_through_their_root(postgres: Any) -> N
         )
     finally:
         postgres.server.execute(f"DROP PUBLICATION {publication}")
+
+
+def test_a_type_that_has_the_name_of_another_kind_of_type_is_an_error(postgres: Any) -> None:
+    """Debezium finds types by their name without schema; a table is a type too."""
+    own, other = postgres.name, f"{postgres.name}_tenant"
+    server, unlike = postgres.server, f"unlike_{own}"
+    server.execute(
+        f"CREATE SCHEMA {other}",
+        f"CREATE TABLE {other}.{unlike} (a INT)",
+        f"CREATE DOMAIN {own}.{unlike} AS NUMERIC(12,4)",
+        f"CREATE TYPE {own}.alike_{own} AS ENUM ('sad')",
+        f"CREATE TYPE {other}.alike_{own} AS ENUM ('ok')",
+        f"CREATE DOMAIN {own}.price_{own} AS NUMERIC(12,4)",
+        f"CREATE DOMAIN {other}.price_{own} AS NUMERIC(10,2)",
+        f"CREATE TABLE {other}.text (a INT)",
+        f"CREATE TYPE {own}.kind_{own} AS ENUM ('x')",
+        f"CREATE DOMAIN {other}.kind_{own} AS TEXT",
+    )
+    try:
+        postgres.create(
+            "named",
+            f"id INT PRIMARY KEY, p {own}.{unlike}, e {own}.alike_{own}, d {own}.price_{own}, t TEXT,"
+            f" ks {own}.kind_{own}[]",
+        )
+        findings = by_check(table_findings(postgres, "named"))["type name"]
+        assert [(f.severity, f.subject) for f in findings] == [
+            ("error", f"{own}.named.ks"),
+            ("error", f"{own}.named.p"),
+        ]
+        assert f"its type {own}.kind_{own} has the name of {other}.kind_{own}" in findings[0].found
+        assert f"its type {own}.{unlike} has the name of {other}.{unlike}" in findings[1].found
+    finally:
+        server.execute(f"DROP SCHEMA {other} CASCADE")
+    assert "type name" not in by_check(table_findings(postgres, "named"))
 
 
 def test_a_delete_rule_is_a_purge_finding(postgres: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,14 +14,16 @@ from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive import barrier, snapshot
 from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.create import create
 from airflow_provider_chista.archive.drain import DrainLimits
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.seal import Seal, SealReport
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.verify import Proof, verify
 from airflow_provider_chista.clickhouse import ddl, rowhash, sql
+from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
 from airflow_provider_chista.model import Table, TableId, Window
@@ -41,6 +44,8 @@ class Archive:
     name: str
     policy: DeletePolicy = DeletePolicy.ARCHIVE
     limits: DrainLimits = field(default_factory=DrainLimits)
+    choices: Choices = field(default_factory=Choices)
+    truncates: TruncatePolicy = TruncatePolicy.STOP
     table: Table = field(init=False)
     types: TypeMap = field(init=False)
 
@@ -60,8 +65,16 @@ class Archive:
 
     def refresh(self) -> ddl.TableChange:
         """Read the catalogue again and bring the archive table up to it."""
-        self.table = self.capture.source.catalogue(self.id)
-        return ddl.ensure_table(self.client, self.types, self.table, self.target)
+        change = create(self.capture.source, self.client, self.types, self.id, self.target, self.choices)
+        self.table = change.table
+        return change
+
+    def followed(self, lacking: Collection[str] = ()) -> Table:
+        """The table after the archive has followed the source's columns, as the operators get it."""
+        self.table = ddl.follow(
+            self.client, self.types, self.capture.source.catalogue(self.id), self.target, lacking=lacking
+        ).table
+        return self.table
 
     def snapshot(self, seconds: float = 60.0) -> snapshot.SnapshotStatus:
         deadline = time.monotonic() + seconds
@@ -73,7 +86,7 @@ class Archive:
     def table_drain(self) -> TableDrain:
         return TableDrain(
             self.capture.kafka, self.client, self.control, self.types, self.table, self.target,
-            self.connector.name, self.policy, self.limits,
+            self.connector.name, self.policy, self.limits, truncates=self.truncates, refresh=self.followed,
         )  # fmt: skip
 
     def drain(self) -> dict[str, Any]:
