@@ -1,11 +1,13 @@
-"""Measure drain, proof and purge: ``make bench``, or ``python -m benchmarks [--rows N] [--rounds N] [drain|purge …]``.
+"""Measure drain, proof and purge: ``make bench``, or ``python -m benchmarks [--rows N] [--rounds N] [drain|purge|rowhash]``.
 
 Machines are noisy, so every figure stands beside a limit that was measured in the same round, and the ratio is what counts:
 
 * ``drain``: records/s of consuming alone, of inserting prepared Arrow blocks alone, and of the drain, which does both and
   decodes strictly in between;
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
-  with its purge log.
+  with its purge log;
+* ``rowhash``: per source, rows/s of streaming row hashes, and of a query with the same functions written by hand; rows/s of
+  one thread of ClickHouse over what it stored.
 
 Rows are salaries of the employees data set when ``CHISTA_EMPLOYEES`` names its folder, else made. Takes the stack from
 the environment (``python -m stack env``), makes what it needs and removes it again.
@@ -19,9 +21,13 @@ import platform
 import statistics
 from collections.abc import Callable
 
-from benchmarks import drain, purge
+from benchmarks import drain, purge, rowhash
 
-SUITES: dict[str, Callable[[int], dict[str, float]]] = {"drain": drain.measure, "purge": purge.measure}
+SUITES: dict[str, Callable[[int], dict[str, float]]] = {
+    "drain": drain.measure,
+    "purge": purge.measure,
+    "rowhash": rowhash.measure,
+}
 
 
 def main() -> None:

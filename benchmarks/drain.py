@@ -15,13 +15,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from airflow_provider_chista.archive.drain import Drain
 from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
 from airflow_provider_chista.archive.topic import Kafka
-from airflow_provider_chista.canonical import day_of
 from airflow_provider_chista.clickhouse import ddl
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import insert_block
 from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.hooks.kafka import REQUIRED, TUNED
 from airflow_provider_chista.model import Column, Kind, Table, TableId
+from airflow_provider_chista.temporal import day_of
 from benchmarks.data import salaries
 
 TABLE = Table(
