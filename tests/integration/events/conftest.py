@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from airflow_provider_chista.clickhouse import ddl, rowhash, sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.model import TableId
 from tests.integration.archive.conftest import Store
+from tests.integration.events.toast import toasted_connector
 from tests.integration.support import services
 from tests.integration.support.archives import Archive
 from tests.integration.support.engines import Connector, connector
@@ -114,6 +116,13 @@ def captured(request: pytest.FixtureRequest, store: Store) -> Iterator[Connector
         yield made
 
 
+@pytest.fixture(scope="package")
+def toasted(store: Store) -> Iterator[Connector]:
+    """The connector of tables whose values are stored out of line; PostgreSQL only."""
+    with toasted_connector() as made:
+        yield made
+
+
 @dataclass
 class SchemaArchive(Archive):
     """An archive of a table that may be in another schema than the connector's own."""
@@ -152,9 +161,10 @@ def transaction(made: Connector, *statements: str) -> None:
 
 
 def drain_all(*archives: Archive) -> list[dict[str, Any]]:
-    """Drain archives of one connector to one barrier."""
+    """Drain archives of one connector to one barrier, several at a time."""
     stand = barrier_of(*archives)
-    return [archive.table_drain().run(stand) for archive in archives]
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda archive: archive.table_drain().run(stand), archives))
 
 
 def barrier_of(*archives: Archive) -> Barrier:
