@@ -246,13 +246,6 @@ def parse_key(kinds: Sequence[Kind], text: str) -> tuple[KeyValue, ...]:
     return tuple(values)
 
 
-def key_text(kind: Kind, value: KeyValue) -> str:
-    """Canonical text of one value of a row key; the inverse of :func:`parse_key`."""
-    if kind is Kind.BYTES:
-        return str(value)
-    return field_text(kind, value)
-
-
 def _sliced(raw: bytes, start: int, end: int) -> bytes:
     if end > len(raw):
         raise ValueError("text is shorter than its length says")

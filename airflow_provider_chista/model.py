@@ -186,11 +186,6 @@ class Column:
         return self.encoding or _USUAL[self.archived_as]
 
     @property
-    def fate(self) -> Fate:
-        """What becomes of its values."""
-        return Fate.REFUSED if self.refusal else Fate.PROVABLE
-
-    @property
     def holds_null(self) -> bool:
         """Whether the archive can hold NULL: the source accepts it, or did, or older rows lack the column."""
         return self.nullable or "Nullable(" in (self.stored_as or "")
@@ -230,6 +225,11 @@ class Table:
                 return column
         names = ", ".join(column.name for column in self.columns)
         raise FatalError(f"table {self.id} has no column {name!r}; its columns are: {names}")
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The source's columns that the archive table has: those of now, then those that are gone at the source."""
+        return (*self.columns, *self.gone)
 
     @property
     def key_columns(self) -> tuple[Column, ...]:

@@ -23,7 +23,8 @@ FIRST_MICROSECOND = FIRST_DAY * DAY
 LAST_MICROSECOND = (LAST_DAY + 1) * DAY - 1
 """Microseconds since 1970 of the first and last moment of the years 1 to 9999."""
 
-_ERA_DAYS, _ERA_YEARS = 146_097, 400
+ERA_DAYS, ERA_YEARS = 146_097, 400
+"""The calendar repeats itself after that many days, which are so many years."""
 
 
 def iso_date(day: int) -> str:
@@ -72,6 +73,6 @@ def time_text(microseconds: int) -> str:
 
 def _year_and_rest(day: int) -> tuple[int, str]:
     """Astronomical year (0 is 1 BC) and ``MM-DD``: the day is moved by whole eras of 400 years into Python's range."""
-    eras = (day - FIRST_DAY) // _ERA_DAYS - 4
-    moved = date.fromordinal(_EPOCH + day - eras * _ERA_DAYS)
-    return moved.year + eras * _ERA_YEARS, f"{moved.month:02d}-{moved.day:02d}"
+    eras = (day - FIRST_DAY) // ERA_DAYS - 4
+    moved = date.fromordinal(_EPOCH + day - eras * ERA_DAYS)
+    return moved.year + eras * ERA_YEARS, f"{moved.month:02d}-{moved.day:02d}"

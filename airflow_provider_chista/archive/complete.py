@@ -22,7 +22,7 @@ from airflow_provider_chista.canonical import NULL, parse_key
 from airflow_provider_chista.clickhouse import layout, rowhash, sql
 from airflow_provider_chista.clickhouse.errors import translated
 from airflow_provider_chista.clickhouse.load import key_file, query_with
-from airflow_provider_chista.clickhouse.types import TypeMap
+from airflow_provider_chista.clickhouse.types import NETSTRING, TypeMap
 from airflow_provider_chista.debezium.envelope import UNCHANGED
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Column, Kind, Table, TableId
@@ -118,7 +118,7 @@ class Completion:
         if before and (not before.follows(gap) or (earlier and before.version < earlier.version)):
             before = None
         values = list(row.values)
-        for index, column in enumerate(self._columns):
+        for index, column in enumerate(self.table.stored):
             if values[index] is not UNCHANGED:
                 continue
             if same:
@@ -131,10 +131,6 @@ class Completion:
                 row.incomplete += (column.name,)
                 values[index] = None if column.holds_null else _EMPTY[self._decodable(column)]
         row.values = tuple(values)
-
-    @property
-    def _columns(self) -> tuple[Column, ...]:
-        return (*self.table.columns, *self.table.gone)
 
     def _decodable(self, column: Column) -> Kind:
         kind = column.archived_as
@@ -158,7 +154,7 @@ class Completion:
         )  # fmt: skip
         missing = [
             (index, column)
-            for index, column in enumerate(self._columns)
+            for index, column in enumerate(self.table.stored)
             if any(row.values[index] is UNCHANGED for row in rows)
         ]
         texts = ", ".join(
@@ -166,23 +162,18 @@ class Completion:
             f" {self._text(column)})"
             for _, column in missing
         )
-        match = " AND ".join(
-            f"{sql.ROW}.{sql.identifier(name)} = {sql.FILE}.k{i}"
-            for i, name in enumerate(self.table.primary_key)
-        )
-        key = sql.columns(self.table.primary_key, f"{sql.ROW}.")
-        wanted = ", ".join(f"k{i}" for i in range(len(self.table.primary_key)))
         own, at = f"{sql.ROW}.{layout.VERSION}", f"{sql.FILE}.v"
         statement = (
             f"SELECT {at}, max({own}), argMax({sql.ROW}.{layout.DELETED}, {own}), argMax(tuple({texts}), {own})"
-            f" FROM {sql.table(self.target)} AS {sql.ROW} INNER JOIN wanted AS {sql.FILE} ON {match}"
-            f" WHERE ({key}) IN (SELECT {wanted} FROM wanted) AND {own} {version} {at} GROUP BY {at}"
+            f" FROM {sql.table(self.target)} AS {sql.ROW} INNER JOIN wanted AS {sql.FILE}"
+            f" ON {sql.key_match(self.table.primary_key)}"
+            f" WHERE {sql.key_among(self.table.primary_key, 'wanted')} AND {own} {version} {at} GROUP BY {at}"
         )
         with translated(f"reading the unchanged values of {len(rows)} rows from {self.target}"):
             result = query_with(self.client, statement, keys)
         archived = {}
         for wanted_by, found, deleted, values in result:
-            row: list[Any] = [UNCHANGED] * len(self._columns)
+            row: list[Any] = [UNCHANGED] * len(self.table.stored)
             for (index, column), text in zip(missing, values, strict=True):
                 if text == NULL:
                     row[index] = None
@@ -219,7 +210,7 @@ def incomplete_remedy(table: Table) -> str:
 
 
 _SHOWN: dict[Kind, str] = {
-    Kind.TEXT: "concat(toString(length({c})), ':', {c})",
+    Kind.TEXT: NETSTRING,
     Kind.BYTES: "lower(hex({c}))",
 }
 """SQL of the canonical text of a value that is at hand as text."""

@@ -222,8 +222,7 @@ class Manifests:
         return {"start": start, "end": end}
 
     def _among(self) -> str:
-        wanted = ", ".join(f"k{i}" for i in range(len(self.table.primary_key)))
-        return f"({sql.columns(self.table.primary_key, f'{sql.ROW}.')}) IN (SELECT {wanted} FROM wanted)"
+        return sql.key_among(self.table.primary_key, "wanted")
 
     def _keys(self, row_keys: Sequence[str]) -> ExternalData:
         kinds = self.table.key_kinds

@@ -99,7 +99,7 @@ class TableSink:
                 f"the truncate policy apply needs the delete policy mirror, but {self.target} has {self.policy}; "
                 "choose stop or keep for an archive"
             )
-        self._stored = [(c, self.types.stored(c)) for c in (*self.table.columns, *self.table.gone)]
+        self._stored = [(c, self.types.stored(c)) for c in self.table.stored]
         self._decoder = EnvelopeDecoder(
             self.table, [stored.guard for _, stored in self._stored], self.ignored
         )

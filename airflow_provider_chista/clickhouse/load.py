@@ -98,18 +98,11 @@ def apply_deletes(
             ),
         },
     )
-    own = [column.name for column in (*table.columns, *table.gone)] + [layout.INCOMPLETE]
-    key = ", ".join(f"{sql.ROW}.{sql.identifier(name)}" for name in table.primary_key)
-    match = " AND ".join(
-        f"{sql.ROW}.{sql.identifier(name)} = {sql.FILE}.k{i}" for i, name in enumerate(table.primary_key)
-    )
-    wanted = ", ".join(f"k{i}" for i in range(len(table.primary_key)))
-    all_columns = sql.columns([*own, layout.VERSION, layout.DELETED, layout.OPERATION, layout.SOURCE_TIME])
     statement = (
-        f"INSERT INTO {sql.table(target)} ({all_columns})"
-        f" SELECT {sql.columns(own, f'{sql.ROW}.')}, {sql.FILE}.deleted_version, {_marked('d')}, {sql.FILE}.deleted_at"
-        f" FROM {sql.table(target)} AS {sql.ROW} FINAL INNER JOIN deleted AS {sql.FILE} ON {match}"
-        f" WHERE ({key}) IN (SELECT {wanted} FROM deleted) AND {sql.ROW}.{layout.VERSION} < {sql.FILE}.deleted_version"
+        f"{_marking(table, target, f'{sql.FILE}.deleted_version', 'd', f'{sql.FILE}.deleted_at')}"
+        f" FINAL INNER JOIN deleted AS {sql.FILE} ON {sql.key_match(table.primary_key)}"
+        f" WHERE {sql.key_among(table.primary_key, 'deleted')}"
+        f" AND {sql.ROW}.{layout.VERSION} < {sql.FILE}.deleted_version"
     )
     with translated(f"marking {len(newest)} rows of {target} as deleted"):
         client.command(statement, external_data=keys, settings={"insert_deduplicate": 0})
@@ -117,13 +110,10 @@ def apply_deletes(
 
 def apply_truncate(client: Client, table: Table, target: TableId, truncate: DeletedKey) -> None:
     """Mark every row that is older than a TRUNCATE as deleted, each keeping its content; twice changes nothing."""
-    own = [column.name for column in (*table.columns, *table.gone)] + [layout.INCOMPLETE]
-    all_columns = sql.columns([*own, layout.VERSION, layout.DELETED, layout.OPERATION, layout.SOURCE_TIME])
+    at = "fromUnixTimestamp64Milli({at:Int64}, 'UTC')"
     statement = (
-        f"INSERT INTO {sql.table(target)} ({all_columns})"
-        f" SELECT {sql.columns(own, f'{sql.ROW}.')}, {{version:UInt64}}, {_marked('t')},"
-        f" fromUnixTimestamp64Milli({{at:Int64}}, 'UTC')"
-        f" FROM {sql.table(target)} AS {sql.ROW} FINAL WHERE {sql.ROW}.{layout.VERSION} < {{version:UInt64}}"
+        f"{_marking(table, target, '{version:UInt64}', 't', at)}"
+        f" FINAL WHERE {sql.ROW}.{layout.VERSION} < {{version:UInt64}}"
     )
     with translated(f"marking all rows of {target} as deleted"):
         client.command(
@@ -133,9 +123,20 @@ def apply_truncate(client: Client, table: Table, target: TableId, truncate: Dele
         )
 
 
-def _marked(operation: str) -> str:
-    """The values of a row that is marked as deleted; named, since a column may be called ``1``."""
-    return f"1 AS {sql.identifier('_chista_marked')}, {sql.literal(operation)} AS {sql.identifier('_chista_marked_by')}"
+def _marking(table: Table, target: TableId, version: str, operation: str, at: str) -> str:
+    """INSERT of the table's own rows, marked as deleted; what follows says which.
+
+    The marks are named, since a column may be called ``1``.
+
+    :param version: SQL of the new version; :param at: SQL of the commit time at the source.
+    """
+    own = [*(column.name for column in table.stored), layout.INCOMPLETE]
+    names = sql.columns([*own, layout.VERSION, layout.DELETED, layout.OPERATION, layout.SOURCE_TIME])
+    marks = f"1 AS {sql.identifier('_chista_marked')}, {sql.literal(operation)} AS {sql.identifier('_chista_marked_by')}"
+    return (
+        f"INSERT INTO {sql.table(target)} ({names})"
+        f" SELECT {sql.columns(own, f'{sql.ROW}.')}, {version}, {marks}, {at} FROM {sql.table(target)} AS {sql.ROW}"
+    )
 
 
 def key_file(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from airflow_provider_chista.model import TableId
 
@@ -40,3 +40,14 @@ def table(name: TableId) -> str:
 def columns(names: Iterable[str], prefix: str = "") -> str:
     """Comma-separated quoted names, each behind ``prefix`` (such as ``t.``)."""
     return ", ".join(prefix + identifier(name) for name in names)
+
+
+def key_match(primary_key: Sequence[str]) -> str:
+    """Condition that joins an archive table with a file of keys (``clickhouse/load.py``), by their aliases."""
+    return " AND ".join(f"{ROW}.{identifier(name)} = {FILE}.k{i}" for i, name in enumerate(primary_key))
+
+
+def key_among(primary_key: Sequence[str], file: str) -> str:
+    """Condition that the key of an archive table's row is in a file of keys; it is looked up in the primary index."""
+    wanted = ", ".join(f"k{i}" for i in range(len(primary_key)))
+    return f"({columns(primary_key, f'{ROW}.')}) IN (SELECT {wanted} FROM {file})"

@@ -33,6 +33,9 @@ from airflow_provider_chista.temporal import (
 Guard = Callable[[Any], object]
 Build = Callable[[Sequence[Any]], "pa.Array[Any]"]
 
+NETSTRING = "concat(toString(length({c})), ':', {c})"
+"""SQL of a text's canonical text."""
+
 MAX_DECIMAL_DIGITS = 76
 """Digits of ClickHouse's widest decimal."""
 
@@ -163,7 +166,7 @@ def _decimal(column: Column, match: re.Match[str]) -> StoredType | None:
     elif column.sent_as is not Encoding.NUMERIC:
         return None
     else:
-        text = f"concat(toString(length({text})), ':', {text})"
+        text = NETSTRING.format(c=text)
     arrow = (pa.decimal128 if digits <= 38 else pa.decimal256)(digits, scale)
     pattern = re.compile(rf"-?0*\d{{0,{digits - scale}}}" + (rf"\.\d{{{scale}}}" if scale else ""))
 
@@ -277,8 +280,6 @@ def _kinds(*kinds: Kind) -> frozenset[Kind]:
 
 _FLOATS = _kinds(Kind.FLOAT32, Kind.FLOAT64, Kind.IEEE32, Kind.IEEE64)
 _NARROW = (Kind.FLOAT32, Kind.IEEE32)
-_NETSTRING = "concat(toString(length({c})), ':', {c})"
-
 FORMS: tuple[Form, ...] = (
     Form(frozenset(INTEGER_BOUNDS), r"U?Int(8|16|32|64)", _integer, lambda c: integer_name(c.archived_as)),
     Form(_kinds(Kind.BOOL), "Bool", _simple(pa.bool_(), "toString(toUInt8({c}))"), lambda c: "Bool"),
@@ -305,7 +306,7 @@ FORMS: tuple[Form, ...] = (
     Form(_kinds(Kind.UUID), "UUID", _uuid, lambda c: "UUID"),
     Form(_kinds(Kind.UUID), "String", _own_text),
     Form(_kinds(Kind.BYTES), "String", _simple(pa.binary(), "lower(hex({c}))"), lambda c: "String"),
-    Form(_kinds(Kind.TEXT), "String", _simple(pa.string(), _NETSTRING, _range("String")), lambda c: "String"),
+    Form(_kinds(Kind.TEXT), "String", _simple(pa.string(), NETSTRING, _range("String")), lambda c: "String"),
 )  # fmt: skip
 """Every ClickHouse type that holds a kind exactly."""
 

@@ -273,12 +273,12 @@ class EnvelopeDecoder:
         table.require_archivable()
         self.table = table
         # A column that became a generated one is still in the archive.
-        known = {column.name for column in (*table.columns, *table.gone)}
+        known = {column.name for column in table.stored}
         left_out = [*(column.name for column in table.left_out), *ignored]
         self._aliases = _aliases([*known, *left_out])
         columns, keys = (
             [replace(column, name=self._aliases.get(column.name, column.name)) for column in some]
-            for some in ((*table.columns, *table.gone), table.key_columns)
+            for some in (table.stored, table.key_columns)
         )
         given = dict(zip((column.name for column in columns), guards or [None] * len(columns), strict=True))
         self._row = _RowDecoder(

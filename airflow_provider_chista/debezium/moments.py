@@ -6,11 +6,18 @@ import re
 from contextlib import suppress
 from datetime import date
 
-from airflow_provider_chista.temporal import DAY, FIRST_DAY, INFINITY, MICROSECONDS, microsecond_of
+from airflow_provider_chista.temporal import (
+    DAY,
+    ERA_DAYS,
+    ERA_YEARS,
+    FIRST_DAY,
+    INFINITY,
+    MICROSECONDS,
+    microsecond_of,
+)
 
 # Days since 1970-01-01 of 4714-11-24 BC (Julian day 0), 5874897-12-31 and 294277-01-01: the ends of PostgreSQL's types.
 _FIRST, _LAST, _TIMESTAMP_END = -2_440_588, 2_145_042_905, 106_762_940
-_ERA_DAYS = 146_097
 # 1582-10-15, and 1 March of the year 0 in the Julian calendar.
 _FIRST_GREGORIAN, _JULIAN_MARCH = -141_427, -719_470
 
@@ -92,8 +99,8 @@ def unmoved(value: int) -> int:
 
 def _day(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 of a day of the proleptic Gregorian calendar, whose year 0 is 1 BC."""
-    eras, rest = divmod(year - 1, 400)
+    eras, rest = divmod(year - 1, ERA_YEARS)
     try:
-        return (date(rest + 1, month, day) - date.min).days + FIRST_DAY + eras * _ERA_DAYS
+        return (date(rest + 1, month, day) - date.min).days + FIRST_DAY + eras * ERA_DAYS
     except ValueError as error:
         raise ValueError(f"{year:04d}-{month:02d}-{day:02d} is a day that does not exist: {error}") from error

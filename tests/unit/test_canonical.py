@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from airflow_provider_chista.canonical import (
     KEY_KINDS,
     field_text,
-    key_text,
     parse_key,
     row_hash,
     row_text,
@@ -25,6 +24,7 @@ from airflow_provider_chista.canonical import (
 )
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import INTEGER_BOUNDS, Kind
+from tests.unit.keys import key_text
 
 HOSTILE = st.text("~|:0123456789-e.é\0\\'\n", max_size=8) | st.sampled_from(
     [
@@ -180,7 +180,7 @@ def test_a_key_can_be_parsed_and_written_again(drawn: Any) -> None:
     kinds, values = drawn
     text = row_text(kinds, values)
     parsed = parse_key(kinds, text)
-    assert "|".join(key_text(kind, value) for kind, value in zip(kinds, parsed, strict=True)) == text
+    assert key_text(kinds, parsed) == text
     assert [type(value) for value in parsed] == [
         int if kind in INTEGER_BOUNDS or kind is Kind.BOOL else Decimal if kind is Kind.DECIMAL else str
         for kind in kinds
@@ -228,7 +228,7 @@ def test_whatever_is_parsed_is_the_canonical_text_of_its_values(kinds: list[Kind
         parsed = parse_key(kinds, text)
     except FatalError:
         return
-    assert "|".join(key_text(kind, value) for kind, value in zip(kinds, parsed, strict=True)) == text
+    assert key_text(kinds, parsed) == text
 
 
 NO_VALUES: list[tuple[Kind, list[Any]]] = [

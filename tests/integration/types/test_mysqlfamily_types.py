@@ -31,6 +31,7 @@ from tests.integration.types.stories import (
     both,
     dead_letters,
     differing,
+    require_readable_and_never_purged,
     stored,
     told,
     types_of,
@@ -254,20 +255,7 @@ def test_a_type_that_loses_values_is_refused_with_the_exact_ones(
 
 
 def test_a_document_as_json_is_readable_but_its_table_is_never_purged(archives: Told) -> None:
-    archive = archives["documents"]
-    read = archive.client.query(
-        f"SELECT id, toFloat64(doc.a), doc.b.c[2]::String FROM {sql.table(archive.target)} FINAL"
-        " WHERE name = 'one' ORDER BY id"
-    ).result_rows
-    assert read == [(1, 1.5, "x"), (STREAMED + 1, 1.5, "x")]
-    assert stored(archive) == both("3:one", "~")
-    proof = archive.verify()
-    archive.approve(proof)
-    with pytest.raises(
-        RefusedError, match=r"columns doc of .* are excluded, or stored in a type that need not"
-    ):
-        archive.purge()
-    assert proof.rows == len(archive.in_source()) == 4
+    require_readable_and_never_purged(archives["documents"])
 
 
 def test_bytes_that_their_character_set_does_not_define_never_pass_for_what_readers_are_shown(

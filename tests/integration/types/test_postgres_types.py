@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_provider_chista.archive.create import create
-from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.choices import Choice, Choices
-from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import TableId, Window
 from tests.integration.archive.conftest import Store
 from tests.integration.types.stories import (
@@ -22,6 +21,7 @@ from tests.integration.types.stories import (
     both,
     dead_letters,
     differing,
+    require_readable_and_never_purged,
     stored,
     told,
     types_of,
@@ -212,20 +212,7 @@ def test_a_type_that_is_not_exact_is_refused_when_it_is_chosen(archives: Told, c
 
 
 def test_a_document_as_json_is_readable_but_its_table_is_never_purged(archives: Told) -> None:
-    archive = archives["documents"]
-    read = archive.client.query(
-        f"SELECT id, toFloat64(doc.a), doc.b.c[2]::String FROM {sql.table(archive.target)} FINAL"
-        " WHERE name = 'one' ORDER BY id"
-    ).result_rows
-    assert read == [(1, 1.5, "x"), (STREAMED + 1, 1.5, "x")]
-    assert stored(archive) == both("3:one", "~")
-    proof = archive.verify()
-    archive.approve(proof)
-    with pytest.raises(
-        RefusedError, match=r"columns doc of .* are excluded, or stored in a type that need not be exact"
-    ):
-        archive.purge()
-    assert proof.rows == len(archive.in_source()) == 4
+    require_readable_and_never_purged(archives["documents"])
 
 
 def test_an_enumeration_that_grows_between_snapshot_and_stream_keeps_its_labels(
