@@ -8,10 +8,13 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from airflow_provider_chista.archive import deletes
+from airflow_provider_chista.archive import deletes, positions
 from airflow_provider_chista.archive.barrier import Barrier
-from airflow_provider_chista.archive.drain import Drain, DrainLimits, DrainReport, SchemaChangedError
-from airflow_provider_chista.archive.sinks import DeletePolicy, PurgeLogSink, TableSink, TruncatePolicy
+from airflow_provider_chista.archive.batches import SchemaChangedError
+from airflow_provider_chista.archive.drain import Drain
+from airflow_provider_chista.archive.purgelog import PurgeLogSink
+from airflow_provider_chista.archive.report import DrainLimits, DrainReport
+from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink, TruncatePolicy
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap
@@ -30,6 +33,7 @@ class TableDrain:
     :param truncates: what a TRUNCATE does to the archive.
     :param refresh: reads the source's catalogue and lets the archive table follow, given the columns that records from
         before they were added lack; None: ``table`` stays, and a record with other columns stops the drain.
+    :param partitions: those of the table's topic to drain; None: all.
     :param ignored: columns that neither the source nor the archive has; their values in old records are dropped.
     """
 
@@ -49,6 +53,7 @@ class TableDrain:
     ignored: Collection[str] = ()
     stopped: Callable[[], bool] = lambda: False
     progress: Callable[[DrainReport], None] = lambda report: None
+    partitions: Collection[int] | None = None
 
     @property
     def topic(self) -> str:
@@ -78,13 +83,14 @@ class TableDrain:
         decidable = False
         if self.policy is DeletePolicy.ARCHIVE and barrier:
             log = PurgeLogSink(self.control, CONTROL_SCHEMA)
-            logged = self._drain(log, f"purge_log:{self.purge_log_topic}").run(
+            # Tables drain one purge log side by side: its entries are the same whoever writes them.
+            logged = self._drain(log, f"purge_log:{self.purge_log_topic}", task=None).run(
                 self.purge_log_topic, ends[self.purge_log_topic]
             )
             decidable = logged.reached_end and bool(ends[self.topic])
         report = self._following(ends.get(self.topic))
         summary = report.summary()
-        if decidable and report.reached_end:
+        if decidable and report.reached_end and self._all_reached(report.generation, ends[self.topic]):
             decided = deletes.classify(
                 self.control,
                 self.types,
@@ -102,6 +108,13 @@ class TableDrain:
             }
         return summary
 
+    def _all_reached(self, generation: int, ends: Mapping[int, int]) -> bool:
+        """Whether the partitions that other tasks drain are at the barrier too; the last task that ends decides the deletes."""
+        if self.partitions is None:
+            return True
+        reached = positions.recorded(self.control, str(self.target), self.topic, generation)
+        return all(reached.get(partition, 0) >= end for partition, end in ends.items())
+
     def _following(self, ends: Mapping[int, int] | None) -> DrainReport:
         """Drain the table's topic by a catalogue that is newer than every record up to the ends.
 
@@ -111,13 +124,13 @@ class TableDrain:
         stops it once at most.
         """
         if self.refresh is None:
-            return self._drain(self._sink(), str(self.target)).run(self.topic, ends)
+            return self._drain(self._sink(), str(self.target), self.task).run(self.topic, ends)
         ends = dict(self.kafka.describe(self.topic).ends) if ends is None else ends
         self.table = self.refresh(())
         before: DrainReport | None = None
         while True:
             try:
-                return self._drain(self._sink(), str(self.target)).run(self.topic, ends, before)
+                return self._drain(self._sink(), str(self.target), self.task).run(self.topic, ends, before)
             except SchemaChangedError as change:
                 if not change.lacking:
                     raise
@@ -138,7 +151,7 @@ class TableDrain:
             self.ignored,
         )
 
-    def _drain(self, sink: TableSink | PurgeLogSink, target: str) -> Drain:
+    def _drain(self, sink: TableSink | PurgeLogSink, target: str, task: str | None) -> Drain:
         return Drain(
             self.kafka,
             self.control,
@@ -148,4 +161,6 @@ class TableDrain:
             self.stopped,
             self.progress,
             self.accept_gap,
+            task,
+            None if isinstance(sink, PurgeLogSink) else self.partitions,
         )

@@ -23,7 +23,7 @@ from airflow_provider_chista.clickhouse import layout, rowhash, sql
 from airflow_provider_chista.clickhouse.errors import translated
 from airflow_provider_chista.clickhouse.load import key_file, query_with
 from airflow_provider_chista.clickhouse.types import NETSTRING, TypeMap
-from airflow_provider_chista.debezium.envelope import UNCHANGED
+from airflow_provider_chista.debezium.toast import UNCHANGED
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Column, Kind, Table, TableId
 

@@ -8,8 +8,11 @@ the rows of a topic that was created again are newer than those of its predecess
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.clickhouse.control import Control
@@ -24,10 +27,17 @@ def version(generation: int, offset: int, repair: int = 0) -> int:
     return generation << 52 | offset << 4 | repair
 
 
+def versions(generation: int, offsets: pa.Array[Any]) -> pa.Array[Any]:
+    """As :func:`version`, of many offsets."""
+    first = pa.scalar(version(generation, 0), pa.uint64())
+    return pc.add(pc.multiply(offsets, pa.scalar(version(0, 1), pa.uint64())), first)
+
+
 @dataclass(frozen=True, slots=True)
 class Positions:
     """Next offset to read, per partition, within one generation of a topic.
 
+    :param planned: for partitions whose last micro-batch was planned and not recorded as done, its next offset.
     :param begun: whether these are the recorded positions; False when a drain has to record them before it starts, so
         that every partition is known also when some stay empty.
     """
@@ -35,6 +45,7 @@ class Positions:
     generation: int
     next_offsets: Mapping[int, int]
     begun: bool
+    planned: Mapping[int, int] = field(default_factory=dict)
 
 
 def load(control: Control, target: str, state: TopicState, *, accept_gap: bool = False) -> Positions:
@@ -82,7 +93,42 @@ def load(control: Control, target: str, state: TopicState, *, accept_gap: bool =
                 "retention.ms, load the table by a new snapshot, then run the drain once with accept_gap=True"
             )
         starts[partition] = max(position, low)
-    return Positions(generation, starts, begun=starts == known)
+    return Positions(
+        generation, starts, starts == known, _planned(control, target, state, generation, starts)
+    )
+
+
+def _planned(
+    control: Control, target: str, state: TopicState, generation: int, starts: Mapping[int, int]
+) -> dict[int, int]:
+    rows = control.rows(
+        f"SELECT partition, first, next_offset FROM {control.name('plans')} FINAL"
+        " WHERE target = {target:String} AND cluster = {cluster:String} AND topic = {topic:String}"
+        " AND generation = {generation:UInt16} AND topic_id = {topic_id:String}",
+        {
+            "target": target,
+            "cluster": state.cluster,
+            "topic": state.name,
+            "generation": generation,
+            "topic_id": state.topic_id,
+        },
+    )
+    return {
+        row["partition"]: row["next_offset"]
+        for row in rows
+        if row["first"] == starts.get(row["partition"]) and row["next_offset"] > row["first"]
+    }
+
+
+def recorded(control: Control, target: str, topic: str, generation: int) -> dict[int, int]:
+    """Recorded position by partition, of one generation of a topic."""
+    rows = control.rows(
+        f"SELECT partition, max(next_offset) AS next_offset FROM {control.name('positions')}"
+        " WHERE target = {target:String} AND topic = {topic:String} AND generation = {generation:UInt16}"
+        " GROUP BY partition",
+        {"target": target, "topic": topic, "generation": generation},
+    )
+    return {row["partition"]: row["next_offset"] for row in rows}
 
 
 def require_undrained(control: Control, target: str, cluster: str, topic: str) -> None:
@@ -99,6 +145,22 @@ def require_undrained(control: Control, target: str, cluster: str, topic: str) -
         )
 
 
+def plan(
+    control: Control, target: str, state: TopicState, generation: int, batches: Mapping[int, tuple[int, int]]
+) -> None:
+    """Record what will be inserted: by partition, the first offset of a micro-batch and the one behind its last.
+
+    A drain that was killed behind this sends the same micro-batch again, so that ClickHouse knows it by its token.
+    """
+    control.insert(
+        "plans",
+        [
+            {**_place(target, state, generation, partition), "first": first, "next_offset": next_offset}
+            for partition, (first, next_offset) in batches.items()
+        ],
+    )
+
+
 def record(
     control: Control, target: str, state: TopicState, generation: int, next_offsets: Mapping[int, int]
 ) -> None:
@@ -106,18 +168,21 @@ def record(
     control.insert(
         "positions",
         [
-            {
-                "target": target,
-                "cluster": state.cluster,
-                "topic": state.name,
-                "topic_id": state.topic_id,
-                "generation": generation,
-                "partition": partition,
-                "next_offset": offset,
-            }
+            {**_place(target, state, generation, partition), "next_offset": offset}
             for partition, offset in next_offsets.items()
         ],
     )
+
+
+def _place(target: str, state: TopicState, generation: int, partition: int) -> dict[str, str | int]:
+    return {
+        "target": target,
+        "cluster": state.cluster,
+        "topic": state.name,
+        "topic_id": state.topic_id,
+        "generation": generation,
+        "partition": partition,
+    }
 
 
 def _other(last: Mapping[str, Any], known: Mapping[int, int], state: TopicState) -> str | None:

@@ -1,10 +1,11 @@
-"""What a drain writes: rows of an archive table, or entries of the purge log that the connector captured."""
+"""What a drain writes into an archive table, and how: rows, waiting deletes, dead letters."""
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,25 +14,25 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from airflow_provider_chista.archive.batches import PreparedBatch
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER, UNKNOWN_KEY, Completion, Row
 from airflow_provider_chista.archive.deletes import apply_rows, quarantined
-from airflow_provider_chista.archive.drain import PreparedBatch
-from airflow_provider_chista.archive.positions import version
-from airflow_provider_chista.archive.topic import Record, TopicState
+from airflow_provider_chista.archive.positions import version, versions
+from airflow_provider_chista.archive.topic import Record, Records, TopicState
 from airflow_provider_chista.clickhouse import layout
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_truncate, insert_block
 from airflow_provider_chista.clickhouse.types import StoredType, TypeMap
-from airflow_provider_chista.debezium.envelope import (
-    UPSERTS,
-    Change,
-    DecodeError,
-    EnvelopeDecoder,
-    SchemaDriftError,
-    has_placeholder,
-)
+from airflow_provider_chista.debezium.envelope import UPSERTS, Change, Changes, EnvelopeDecoder
+from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Column, Kind, Table, TableId, names
+from airflow_provider_chista.model import Column, Table, TableId, names
+
+_NAMES = pa.list_(pa.string())
+_NO_NAMES = pa.scalar([], _NAMES)
+
+_CHUNK = 5000
+"""Records that are decoded at once: enough to share the work of a column, and few enough for the processor's caches."""
 
 
 class DeletePolicy(StrEnum):
@@ -59,15 +60,22 @@ class TruncatePolicy(StrEnum):
 
 
 @dataclass(slots=True)
-class _Rows:
-    """Decoded content of a table's batch."""
+class _Content:
+    """Decoded content of a table's batch.
 
-    rows: list[Row] = field(default_factory=list)
-    partial: bool = False
+    :param block: the rows; or :param rows: the same, where some lack values that the archive has.
+    """
+
     block: pa.Table | None = None
+    rows: list[Row] = field(default_factory=list)
     deletes: list[dict[str, Any]] = field(default_factory=list)
     truncates: list[DeletedKey] = field(default_factory=list)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def row_count(self) -> int:
+        """Rows that the batch writes."""
+        return self.block.num_rows if self.block else len(self.rows)
 
 
 @dataclass(slots=True)
@@ -105,57 +113,121 @@ class TableSink:
         )
         self._completion = Completion(self.client, self.types, self.table, self.target)
 
-    def keep_headers(self, value: bytes) -> bool:
-        """Those of a record that lacks a value: they name the key that the row had before."""
-        return self._decoder.may_lack and has_placeholder(value)
+    def prepare(self, state: TopicState, generation: int, records: Records) -> PreparedBatch:
+        """Decode records; see :class:`airflow_provider_chista.archive.batches.Sink`."""
+        batch = PreparedBatch(
+            records.partition, records.offsets[0], records.offsets[-1] + 1, Counter(), _Content()
+        )
+        blocks: list[pa.Table] = []
+        for first in range(0, len(records), _CHUNK):
+            changes = self._decoder.changes(records.values[first : first + _CHUNK])
+            if changes.partial:
+                return self._prepared_by_row(state, generation, records)
+            self._take_others(batch, state, generation, records, first, changes)
+            if batch.stopped:
+                keep = bisect_left(records.offsets, batch.next_offset) - first
+                rows = bisect_left(changes.places, keep)
+            else:
+                rows = len(changes.places)
+            if rows:
+                blocks.append(self._block_of(changes, generation, records, first, rows))
+                batch.counts.update(Counter(changes.ops[:rows]))
+            if batch.stopped:
+                break
+        if blocks:
+            batch.content.block = pa.concat_tables(blocks).combine_chunks()
+        return batch
 
-    def prepare(
-        self, state: TopicState, generation: int, partition: int, records: list[Record]
-    ) -> PreparedBatch:
-        """Decode records; see :class:`airflow_provider_chista.archive.drain.Sink`."""
-        counts: Counter[str] = Counter()
-        content = _Rows()
-        next_offset, stopped, drift = records[0].offset, None, None
+    def _take_others(
+        self,
+        batch: PreparedBatch,
+        state: TopicState,
+        generation: int,
+        records: Records,
+        first: int,
+        changes: Changes,
+    ) -> None:
+        """Everything but rows, in the order of the records, up to one that the drain must stop at."""
+        for place in sorted([*changes.others, *changes.errors]):
+            record = records.record(first + place)
+            error = changes.errors.get(place)
+            if error is None:
+                change = changes.others[place]
+                try:
+                    batch.stopped = self._other(batch, state, generation, record, change)
+                except DecodeError as refused:
+                    error = refused
+            if batch.stopped:
+                batch.next_offset = record.offset
+                return
+            if error is not None:
+                self._bury(batch, state, generation, record, error)
+        if changes.drift:
+            self._stop_at(batch, records.offsets[first + changes.upto], changes.drift)
+
+    def _other(
+        self,
+        batch: PreparedBatch,
+        state: TopicState,
+        generation: int,
+        record: Record,
+        change: Change | None,
+    ) -> str | None:
+        """Take a change without a row (None: a tombstone); why the drain stops in front of it, None when it goes on."""
+        stopped = None
+        if change is None:
+            batch.counts["tombstone"] += 1
+            return None
+        if change.op == "d":
+            self._delete(batch.content, state, generation, record, change)
+        elif change.op == "t":
+            stopped = self._truncate(batch.content, state, version(generation, record.offset), change)
+        else:
+            raise DecodeError(f"an event with op {change.op!r} is not one of a table")
+        if not stopped:
+            batch.counts[change.op] += 1
+        return stopped
+
+    def _bury(
+        self, batch: PreparedBatch, state: TopicState, generation: int, record: Record, error: DecodeError
+    ) -> None:
+        batch.counts["dead"] += 1
+        batch.content.dead_letters.append(self._dead_letter(state, generation, record, error))
+
+    def _stop_at(self, batch: PreparedBatch, offset: int, drift: SchemaDriftError) -> None:
+        batch.next_offset, batch.stopped = offset, self._drifted(drift)
+        batch.drifted, batch.lacking = True, drift.lacking
+
+    def _prepared_by_row(self, state: TopicState, generation: int, records: Records) -> PreparedBatch:
+        """As :meth:`prepare`, where rows lack values that PostgreSQL left out: they are completed when they are written."""
+        batch = PreparedBatch(
+            records.partition, records.offsets[0], records.offsets[-1] + 1, Counter(), _Content()
+        )
         for record in records:
-            value, offset = record.value, record.offset
             try:
-                if value is None:
-                    counts["tombstone"] += 1
-                else:
-                    change = self._decoder.change(value)
-                    if change.op in UPSERTS:
-                        row = Row(change.row, version(generation, offset), change.op, change.source_time_ms)
-                        content.rows.append(row)
-                        content.partial |= change.partial
-                        if record.headers is not None:
-                            row.old_key = self._old_key(state, record)
-                    elif change.op == "d":
-                        self._delete(content, state, generation, record, change)
-                    elif change.op == "t":
-                        stopped = self._truncate(content, state, version(generation, offset), change)
-                        if stopped:
-                            break
-                    else:
-                        raise DecodeError(f"an event with op {change.op!r} is not one of a table")
-                    counts[change.op] += 1
+                change = self._decoder.change(record.value) if record.value is not None else None
+                if change is None or change.op not in UPSERTS:
+                    batch.stopped = self._other(batch, state, generation, record, change)
+                    if batch.stopped:
+                        batch.next_offset = record.offset
+                        break
+                    continue
+                row = Row(change.row, version(generation, record.offset), change.op, change.source_time_ms)
+                if change.partial:
+                    row.old_key = self._old_key(state, record)
+                batch.content.rows.append(row)
+                batch.counts[change.op] += 1
             except SchemaDriftError as error:
-                drift, stopped = error, self._drifted(error)
+                self._stop_at(batch, record.offset, error)
                 break
             except DecodeError as error:
-                counts["dead"] += 1
-                content.dead_letters.append(self._dead_letter(state, generation, record, error))
-            next_offset = offset + 1
-        if content.rows and not content.partial:
-            content.block = self._block(content.rows)
-        lacking = drift.lacking if drift else frozenset()
-        return PreparedBatch(
-            partition, records[0].offset, next_offset, counts, content, stopped, drift is not None, lacking
-        )
+                self._bury(batch, state, generation, record, error)
+        return batch
 
     def write(self, state: TopicState, generation: int, batch: PreparedBatch) -> None:
-        """Write rows, then deletes, then dead letters; see :class:`airflow_provider_chista.archive.drain.Sink`."""
-        content: _Rows = batch.content
-        if content.rows:
+        """Write rows, then deletes, then dead letters; see :class:`airflow_provider_chista.archive.batches.Sink`."""
+        content: _Content = batch.content
+        if content.row_count:
             block = content.block or self._completed(state, generation, batch)
             insert_block(self.client, self.target, block, self._token(state, generation, batch))
         if content.deletes:
@@ -198,7 +270,7 @@ class TableSink:
 
     def _old_key(self, state: TopicState, record: Record) -> str:
         """The key that the row had before, from the record's header; empty when it did not change."""
-        found = [value for name, value in record.headers or () if name == OLD_KEY_HEADER]
+        found = [value for name, value in record.headers if name == OLD_KEY_HEADER]
         if not found:
             return ""
         # The old key's events may be in another partition, and not be drained yet: then nothing can be known of it.
@@ -215,7 +287,7 @@ class TableSink:
             f"ignore_columns={sorted(error.unknown)}, which drops its values"
         )
 
-    def _truncate(self, content: _Rows, state: TopicState, at: int, change: Change) -> str | None:
+    def _truncate(self, content: _Content, state: TopicState, at: int, change: Change) -> str | None:
         """Why the drain stops in front of a TRUNCATE; None when it goes on."""
         if self.truncates is TruncatePolicy.STOP:
             return (
@@ -229,7 +301,7 @@ class TableSink:
         return None
 
     def _delete(
-        self, content: _Rows, state: TopicState, generation: int, record: Record, change: Change
+        self, content: _Content, state: TopicState, generation: int, record: Record, change: Change
     ) -> None:
         if self.policy is DeletePolicy.IGNORE:
             return
@@ -269,19 +341,44 @@ class TableSink:
         }
 
     def _block(self, rows: list[Row]) -> pa.Table:
+        return self._table(
+            list(zip(*(row.values for row in rows), strict=True)),
+            pa.array([row.version for row in rows], pa.uint64()),
+            [row.op for row in rows],
+            [row.source_time_ms for row in rows],
+            pa.array([row.incomplete for row in rows], _NAMES),
+        )
+
+    def _block_of(
+        self, changes: Changes, generation: int, records: Records, first: int, rows: int
+    ) -> pa.Table:
+        """The first rows of changes whose records begin at the place ``first``."""
+        whole = rows == len(changes.places)
+        columns = changes.columns if whole else [values[:rows] for values in changes.columns]
+        offsets = pa.array([records.offsets[first + place] for place in changes.places[:rows]], pa.uint64())
+        return self._table(
+            columns, versions(generation, offsets), changes.ops[:rows], changes.times[:rows], None
+        )
+
+    def _table(
+        self,
+        columns: Sequence[Sequence[Any]],
+        row_versions: pa.Array[Any],
+        ops: Sequence[str],
+        times: Sequence[int],
+        incomplete: pa.Array[Any] | None,
+    ) -> pa.Table:
+        """The Arrow table of rows, given by column."""
         arrays: dict[str, pa.Array[Any]] = {
             column.name: stored.array(values)
-            for (column, stored), values in zip(
-                self._stored, zip(*(row.values for row in rows), strict=True), strict=True
-            )
+            for (column, stored), values in zip(self._stored, columns, strict=True)
         }
-        arrays[layout.VERSION] = pa.array([row.version for row in rows], pa.uint64())
-        arrays[layout.DELETED] = pa.array([0] * len(rows), pa.uint8())
-        arrays[layout.OPERATION] = pa.array([row.op for row in rows], pa.string())
-        arrays[layout.SOURCE_TIME] = pa.array(
-            [row.source_time_ms for row in rows], pa.timestamp("ms", tz="UTC")
-        )
-        arrays[layout.INCOMPLETE] = pa.array([row.incomplete for row in rows], pa.list_(pa.string()))
+        count = len(row_versions)
+        arrays[layout.VERSION] = row_versions
+        arrays[layout.DELETED] = pa.repeat(pa.scalar(0, pa.uint8()), count)
+        arrays[layout.OPERATION] = pa.array(ops, pa.string())
+        arrays[layout.SOURCE_TIME] = pa.array(times, pa.timestamp("ms", tz="UTC"))
+        arrays[layout.INCOMPLETE] = pa.repeat(_NO_NAMES, count) if incomplete is None else incomplete
         return pa.table(arrays)
 
     def _token(self, state: TopicState, generation: int, batch: PreparedBatch) -> str:
@@ -295,74 +392,6 @@ class TableSink:
             batch.next_offset,
             self.target,
             self.table.fingerprint,
-            len(batch.content.rows),
+            batch.content.row_count,
         )
         return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
-
-
-def purge_log_table(schema: str) -> Table:
-    """The purge log at a source, as its events look (``sources/setup/*.sql``)."""
-    columns = (
-        ("id", Kind.INT64),
-        *((name, Kind.TEXT) for name in ("batch_id", "table_name", "row_key", "row_hash")),
-    )
-    return Table(
-        TableId(schema, "purge_log"),
-        tuple(Column(name, str(kind), kind, nullable=False) for name, kind in columns),
-        ("id",),
-    )
-
-
-@dataclass(slots=True)
-class PurgeLogSink:
-    """Writes captured purge-log entries with the identity of their source transaction.
-
-    Snapshot rows have no transaction and are left out: the deletes they belong to were not streamed either.
-    """
-
-    control: Control
-    schema: str
-    _decoder: EnvelopeDecoder = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._decoder = EnvelopeDecoder(purge_log_table(self.schema))
-
-    def keep_headers(self, value: bytes) -> bool:
-        """None are."""
-        return False
-
-    def prepare(
-        self, state: TopicState, generation: int, partition: int, records: list[Record]
-    ) -> PreparedBatch:
-        """Decode entries; see :class:`airflow_provider_chista.archive.drain.Sink`."""
-        counts: Counter[str] = Counter()
-        entries, next_offset, stopped = [], records[0].offset, None
-        for record in records:
-            value = record.value
-            try:
-                change = self._decoder.change(value) if value is not None else None
-            except DecodeError as error:
-                stopped = f"the purge log's record cannot be read: {error}; create chista.purge_log as docs/grants.md says"
-                break
-            counts[change.op if change else "tombstone"] += 1
-            if change and change.op in "cu" and change.row:
-                _, batch_id, table_name, row_key, row_hash = change.row
-                entries.append(
-                    {
-                        "topic": state.name,
-                        "generation": generation,
-                        "partition": partition,
-                        "offset": record.offset,
-                        "transaction": change.transaction,
-                        "batch_id": batch_id,
-                        "table_name": table_name,
-                        "row_key": row_key,
-                        "row_hash": row_hash,
-                    }
-                )
-            next_offset = record.offset + 1
-        return PreparedBatch(partition, records[0].offset, next_offset, counts, entries, stopped)
-
-    def write(self, state: TopicState, generation: int, batch: PreparedBatch) -> None:
-        """Write the entries; see :class:`airflow_provider_chista.archive.drain.Sink`."""
-        self.control.insert("purge_log", batch.content)

@@ -7,9 +7,10 @@ calls do not return on a signal.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from confluent_kafka import (
@@ -41,17 +42,63 @@ _FATAL = {
 }
 
 
-class Record(NamedTuple):
-    """One record: what is kept of librdkafka's message, whose memory is released early.
+Headers = list[tuple[str, bytes]]
 
-    :param headers: names and values, of the records that :meth:`Kafka.read` was asked to keep them of; else None.
-    """
+
+class Record(NamedTuple):
+    """One record."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] | None = None
+    headers: Headers
+
+
+@dataclass(slots=True)
+class Records:
+    """Records of one partition in offset order, by column: what is kept of librdkafka's messages.
+
+    :param headers: by offset, of the records that have any.
+    """
+
+    partition: int
+    offsets: list[int] = field(default_factory=list)
+    keys: list[bytes | None] = field(default_factory=list)
+    values: list[bytes | None] = field(default_factory=list)
+    headers: dict[int, Headers] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __iter__(self) -> Iterator[Record]:
+        for offset, key, value in zip(self.offsets, self.keys, self.values, strict=True):
+            yield Record(self.partition, offset, key, value, self.headers.get(offset, []))
+
+    def record(self, place: int) -> Record:
+        """One of the records."""
+        offset = self.offsets[place]
+        return Record(
+            self.partition, offset, self.keys[place], self.values[place], self.headers.get(offset, [])
+        )
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of keys and values."""
+        return sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
+
+    def extend(self, more: Records) -> None:
+        """Append records of the same partition with higher offsets."""
+        self.offsets += more.offsets
+        self.keys += more.keys
+        self.values += more.values
+        self.headers |= more.headers
+
+    def before(self, offset: int) -> Records:
+        """Those below an offset."""
+        count = bisect_left(self.offsets, offset)
+        headers = {at: kept for at, kept in self.headers.items() if at < offset}
+        return Records(self.partition, self.offsets[:count], self.keys[:count], self.values[:count], headers)
 
 
 class TopicMissingError(FatalError):
@@ -147,22 +194,21 @@ class Kafka:
         stopped: Callable[[], bool] = lambda: False,
         quiet_seconds: float = 30.0,
         most: int = 1000,
-        keep_headers: Callable[[bytes], bool] = lambda value: False,
-    ) -> Iterator[list[Record]]:
-        """Records of the offset ranges ``[start, end)``, per partition in offset order, as lists of up to ``most``.
+    ) -> Iterator[Records]:
+        """Records of the offset ranges ``[start, end)``, per partition in offset order, up to ``most`` at a time.
 
-        An empty list is yielded when nothing arrived for half a second, so that the caller can look at the clock.
-        The iterator ends when every partition has reached its end: compacted and transactional topics have holes,
-        so an end is reached by position, not by a record.
+        Without records when nothing arrived for half a second, so that the caller can look at the clock. The iterator ends
+        when every partition has reached its end: compacted and transactional topics have holes, so an end is reached by
+        position, not by a record.
 
         :param quiet_seconds: how long Kafka may send nothing while records are missing.
-        :param keep_headers: whether the headers of a record with that value are wanted.
         :raises FatalError: an offset is no longer there (a gap), or the topic may not be read.
         :raises TransientError: Kafka sent nothing for ``quiet_seconds``.
         """
         open_ranges = {p: span for p, span in ranges.items() if span[0] < span[1]}
         if not open_ranges:
             return
+        nothing = Records(min(open_ranges))
         consumer = self.consumer()
         try:
             with kafka_errors(f"reading {topic}"):
@@ -177,42 +223,65 @@ class Kafka:
                             f"Kafka sent nothing from {topic} for {quiet_seconds:.0f} seconds while partitions "
                             f"{sorted(open_ranges)} have records left; check the broker"
                         )
-                    yield self._wanted(topic, messages, open_ranges, keep_headers)
+                    found = [records for records in _sorted(topic, messages, open_ranges) if records]
+                    yield from found or [nothing]
         finally:
             consumer.close()
 
-    @staticmethod
-    def _wanted(
-        topic: str,
-        messages: list[Message],
-        open_ranges: dict[int, tuple[int, int]],
-        keep_headers: Callable[[bytes], bool],
-    ) -> list[Record]:
-        wanted = []
+
+def _sorted(topic: str, messages: list[Message], open_ranges: dict[int, tuple[int, int]]) -> list[Records]:
+    """Messages as records by partition; partitions that reached their ends are taken out of ``open_ranges``."""
+    troubled = [message for message in messages if message.error() is not None]
+    ended = {cast(int, message.partition()) for message in troubled if _is_end(topic, message, open_ranges)}
+    if troubled:
+        messages = [message for message in messages if message.error() is None]
+    by_partition: dict[int, list[Message]] = {}
+    if len(open_ranges) == 1:
+        by_partition = {partition: messages for partition in open_ranges if messages}
+    else:
         for message in messages:
-            error: Any = message.error()
-            partition, offset = cast(int, message.partition()), cast(int, message.offset())
-            span = open_ranges.get(partition)
-            if error is not None and error.code() in _GONE:
-                raise FatalError(
-                    f"gap in {topic}, partition {partition}: offset {offset} is no longer there; retention removed it or "
-                    "the topic was created again. Nothing was skipped. Load the missing rows by a new snapshot of the table"
-                )
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise _classified(error, f"reading {topic}")
-            if span is None:
-                continue
-            if error is None and offset < span[1]:
-                value = message.value()
-                headers = _headers(message) if value is not None and keep_headers(value) else None
-                wanted.append(Record(partition, offset, message.key(), value, headers))
-            if offset >= span[1] - (error is None):
-                del open_ranges[partition]
-        return wanted
+            by_partition.setdefault(cast(int, message.partition()), []).append(message)
+    found = []
+    for partition in by_partition.keys() & open_ranges.keys():
+        records, end = _records(partition, by_partition[partition]), open_ranges[partition][1]
+        if records.offsets[-1] >= end - 1:
+            ended.add(partition)
+            records = records.before(end)
+        found.append(records)
+    for partition in ended:
+        open_ranges.pop(partition, None)
+    return found
 
 
-def _headers(message: Message) -> list[tuple[str, bytes]]:
-    return [(name, bytes(value or b"")) for name, value in cast(Any, message.headers()) or ()]
+def _is_end(topic: str, message: Message, open_ranges: Mapping[int, tuple[int, int]]) -> bool:
+    """Whether a message without a record says that a range ends; raises what else it says."""
+    error: Any = message.error()
+    partition = cast(int, message.partition())
+    if error.code() in _GONE:
+        raise FatalError(
+            f"gap in {topic}, partition {partition}: offset {message.offset()} is no longer there; retention removed it or "
+            "the topic was created again. Nothing was skipped. Load the missing rows by a new snapshot of the table"
+        )
+    if error.code() != KafkaError._PARTITION_EOF:
+        raise _classified(error, f"reading {topic}")
+    return partition in open_ranges and cast(int, message.offset()) >= open_ranges[partition][1]
+
+
+def _records(partition: int, messages: Sequence[Any]) -> Records:
+    headers = [message.headers() for message in messages]
+    records = Records(
+        partition,
+        [message.offset() for message in messages],
+        [message.key() for message in messages],
+        [message.value() for message in messages],
+    )
+    if any(headers):
+        records.headers = {
+            offset: [(name, bytes(value or b"")) for name, value in some]
+            for offset, some in zip(records.offsets, headers, strict=True)
+            if some
+        }
+    return records
 
 
 def _classified(error: Any, doing: str) -> ChistaError:

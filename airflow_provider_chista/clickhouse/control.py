@@ -6,15 +6,18 @@ ReplacingMergeTrees whose newest version wins, so that writing the same fact twi
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.clickhouse.send import send
 from airflow_provider_chista.model import TableId
 
 DEFAULT_DATABASE = "chista"
@@ -27,6 +30,18 @@ TABLES: dict[str, str] = {
             target String, cluster String, topic String, topic_id String, generation UInt16, partition UInt32,
             next_offset UInt64, recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
         ) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (target, cluster, topic, generation, partition)""",
+    "plans": """
+        (
+            target String, cluster String, topic String, topic_id String, generation UInt16, partition UInt32,
+            first UInt64, next_offset UInt64, recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (target, cluster, topic, generation, partition)""",
+    "leases": """
+        (
+            target String, topic String, partition UInt32, owner String, task String, epoch UInt64, released UInt8,
+            acquired_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+            renewed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(renewed_at) ORDER BY (target, topic, partition, owner)
+        TTL toDateTime(renewed_at) + INTERVAL 7 DAY""",
     "dead_letters": """
         (
             target String, topic String, generation UInt16, partition UInt32, offset UInt64,
@@ -79,6 +94,16 @@ TABLES: dict[str, str] = {
 """Columns and engine of every control table, by name. ``docs/state.md`` tells what each is for."""
 
 
+def _array(values: Sequence[Any]) -> pa.Array[Any]:
+    """Values of one column, whose type ClickHouse takes over from Arrow; whole numbers may need all of 64 bits."""
+    if all(type(value) is int and value >= 0 for value in values):
+        return pa.array(values, pa.uint64())
+    if isinstance(values[0], list | tuple):
+        return pa.array(values, pa.list_(pa.string()))
+    array: pa.Array[Any] = pa.array(values)
+    return array
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """Access to the control tables.
@@ -110,16 +135,12 @@ class Control:
         """
         if not rows:
             return
-        columns = list(rows[0])
-        settings = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+        block = pa.table({column: _array([row[column] for row in rows]) for column in rows[0]})
+        # A token of its own: rows like earlier ones are facts all the same. (That deduplication is switched off is not heard
+        # by every server: 26.7 has another setting for it, which is on.)
+        settings = {"insert_deduplication_token": token or uuid.uuid4().hex}
         with translated(f"writing {len(rows)} rows to {self.database}.{table}"):
-            self.client.insert(
-                table,
-                [[row[column] for column in columns] for row in rows],
-                column_names=columns,
-                database=self.database,
-                settings=settings,
-            )
+            send(self.client, self.name(table), block, settings)
 
     def rows(
         self, statement: str, parameters: Mapping[str, Any], external: ExternalData | None = None

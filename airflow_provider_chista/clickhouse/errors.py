@@ -44,12 +44,16 @@ REMEDIES: dict[int, str] = {
 }
 
 
+class TooManyPartitionsError(FatalError):
+    """One block has rows of more ClickHouse partitions than the server takes at once."""
+
+
 def classified(error: Exception, doing: str) -> ChistaError:
     """The provider's error for one of clickhouse-connect's, saying what was being done and what to do."""
     code = getattr(error, "code", None)
     text = " ".join(str(error).split())[:1000]
     if code == 252 and "partitions" in text:
-        return FatalError(
+        return TooManyPartitionsError(
             f"ClickHouse refused {doing}: {text}; raise max_partitions_per_insert_block or partition coarser"
         )
     if isinstance(code, int) and code not in TRANSIENT_CODES:

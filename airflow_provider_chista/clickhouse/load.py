@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
-from clickhouse_connect.driver.query import arrow_buffer
 
 from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.clickhouse import layout, sql
-from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.clickhouse.errors import TooManyPartitionsError, translated
+from airflow_provider_chista.clickhouse.send import send
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.model import Kind, Table, TableId
 from airflow_provider_chista.temporal import day_of, microsecond_of
@@ -37,25 +37,26 @@ _LONGEST_BESIDE_A_FILE = 100_000
 def insert_block(client: Client, target: TableId, block: pa.Table, token: str) -> None:
     """Insert one block and wait for the acknowledgement; the same token twice stores it once.
 
+    A block of too many ClickHouse partitions goes in halves, always the same ones.
+
     :raises TransientError: the outcome is unknown or the server is short of something; repeat with the same token.
     :raises FatalError: the block does not fit the table.
     """
-    compression = client.write_compression
-    names, data = arrow_buffer(block, compression if compression in ("zstd", "lz4") else None)
-    with translated(f"inserting {block.num_rows} rows into {target}"):
-        client.raw_insert(
-            sql.table(target),
-            # Quoted here: the client takes a name that begins and ends with quotation marks for a quoted one.
-            [sql.identifier(name) for name in names],
-            data,
-            {
-                **INSERT_SETTINGS,
-                "insert_deduplication_token": token,
-                "max_insert_block_size": block.num_rows,
-                "min_insert_block_size_rows": block.num_rows,
-            },
-            "Arrow",
-        )
+    settings = {
+        **INSERT_SETTINGS,
+        "insert_deduplication_token": token,
+        "max_insert_block_size": block.num_rows,
+        "min_insert_block_size_rows": block.num_rows,
+    }
+    try:
+        with translated(f"inserting {block.num_rows} rows into {target}"):
+            send(client, sql.table(target), block, settings)
+    except TooManyPartitionsError:
+        if block.num_rows == 1:
+            raise
+        half = block.num_rows // 2
+        insert_block(client, target, block.slice(0, half), f"{token}.0")
+        insert_block(client, target, block.slice(half), f"{token}.1")
 
 
 @dataclass(frozen=True, slots=True)

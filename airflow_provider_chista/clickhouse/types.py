@@ -19,6 +19,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.clickhouse.guards import Between, Digits, Fraction, Guard
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import INTEGER_BOUNDS, Column, Encoding, Kind
 from airflow_provider_chista.temporal import (
@@ -30,7 +31,6 @@ from airflow_provider_chista.temporal import (
     timestamp_text,
 )
 
-Guard = Callable[[Any], object]
 Build = Callable[[Sequence[Any]], "pa.Array[Any]"]
 
 NETSTRING = "concat(toString(length({c})), ':', {c})"
@@ -115,28 +115,6 @@ def _timestamps(unit: Literal["s", "us"], factor: int = 1) -> Build:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
-    """Guard of a range, both ends included; the decoder compares with them before it calls anything.
-
-    :param shown: text of a value, and :param ddl: the type, both for the message.
-    """
-
-    first: int
-    last: int
-    shown: Callable[[int], str]
-    ddl: str
-
-    def __call__(self, value: int) -> None:
-        """Raise :class:`ValueError` for a value outside."""
-        if not self.first <= value <= self.last:
-            first, last = self.shown(self.first), self.shown(self.last)
-            raise ValueError(
-                f"{self.shown(value)} is outside {first} to {last}, which {self.ddl} holds; "
-                "choose String as the column's type"
-            )
-
-
 _INTEGERS = {f"Int{bits}": Kind(f"int{bits}") for bits in (8, 16, 32, 64)} | {
     f"UInt{bits}": Kind(f"uint{bits}") for bits in (8, 16, 32, 64)
 }
@@ -168,17 +146,11 @@ def _decimal(column: Column, match: re.Match[str]) -> StoredType | None:
     else:
         text = NETSTRING.format(c=text)
     arrow = (pa.decimal128 if digits <= 38 else pa.decimal256)(digits, scale)
-    pattern = re.compile(rf"-?0*\d{{0,{digits - scale}}}" + (rf"\.\d{{{scale}}}" if scale else ""))
-
-    def guard(value: str) -> None:
-        if not pattern.fullmatch(value):
-            raise ValueError(
-                f"{value[:100]} is not a number of {digits - scale} digits before the point and exactly {scale} behind it; "
-                "choose String as the column's type"
-            )
-
     return StoredType(
-        f"Decimal({digits}, {scale})", lambda values: pa.array(values, pa.string()).cast(arrow), text, guard
+        f"Decimal({digits}, {scale})",
+        lambda values: pa.array(values, pa.string()).cast(arrow),
+        text,
+        Digits(digits - scale, scale),
     )
 
 
@@ -253,13 +225,8 @@ def _moment(column: Column, match: re.Match[str]) -> StoredType:
     if precision == 6:
         return StoredType(match[0], _timestamps("us"), "toString({c})", between, window=window)
 
-    def guard(value: int) -> None:
-        between(value)
-        if value % 10 ** (6 - precision):
-            raise ValueError(f"{timestamp_text(value)} has more digits of a second than {match[0]} holds")
-
     text = "toString(toDateTime64({c}, 6, 'UTC'))"
-    return StoredType(match[0], _timestamps("us"), text, guard, window=window)
+    return StoredType(match[0], _timestamps("us"), text, Fraction(between, precision), window=window)
 
 
 def _uuid(column: Column, match: re.Match[str]) -> StoredType:

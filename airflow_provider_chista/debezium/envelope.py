@@ -12,84 +12,31 @@ default. PostgreSQL's placeholder of an unchanged TOAST value is recognised in e
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-import uuid
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from typing import Any
 
 import msgspec
 
 from airflow_provider_chista.canonical import SEPARATOR
-from airflow_provider_chista.debezium.encodings import DECODERS, canonical_text
-from airflow_provider_chista.debezium.settings import UNAVAILABLE_VALUE
-from airflow_provider_chista.model import Column, Encoding, Table
+from airflow_provider_chista.debezium.encodings import canonical_text
+from airflow_provider_chista.debezium.rows import NULL, DecodeError, Guard, RowDecoder, SchemaDriftError
+from airflow_provider_chista.debezium.toast import has_placeholder
+from airflow_provider_chista.model import Table
 
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for a text that is not JSON of the expected shape, or is nested too deeply."""
 
+_TOGETHER = 250
+"""Records that are decoded by one call, as long as all are usual; a bad one costs the work for so many."""
+
 UPSERTS = frozenset("rcu")
 _OTHERS = frozenset("dtm")
 
-
-class _Unchanged:
-    """The type of :data:`UNCHANGED`."""
-
-    def __repr__(self) -> str:
-        return "UNCHANGED"
-
-
-UNCHANGED: Final = _Unchanged()
-"""Stands for a value that PostgreSQL did not send, because it is stored out of line and did not change."""
-
-# Java's UUID.nameUUIDFromBytes.
-_UUID = uuid.UUID(bytes=hashlib.md5(UNAVAILABLE_VALUE.encode(), usedforsecurity=False).digest(), version=3)
-_PLACEHOLDERS = (
-    UNAVAILABLE_VALUE.encode(),
-    base64.b64encode(UNAVAILABLE_VALUE.encode()).rstrip(b"="),
-    ",".join(str(byte) for byte in UNAVAILABLE_VALUE.encode()).encode(),
-    str(_UUID).encode(),
-)
-"""The placeholder in its shapes: text (also in arrays and hstore), base64 of it, an array of its bytes, in uuid[] a UUID."""
-
-
-def has_placeholder(value: bytes) -> bool:
-    """Whether a record holds the placeholder of an unchanged TOAST value anywhere."""
-    text, encoded, numbers, uuid_ = _PLACEHOLDERS  # spelled out: this is asked of every record
-    return text in value or encoded in value or numbers in value or uuid_ in value
-
-
-def _is_unchanged(column: Column, raw: bytes) -> bool:
-    # A text is the placeholder or a value; a value may well speak of the placeholder.
-    whole = _WHOLE.get(column.sent_as)
-    return raw == whole if whole else has_placeholder(raw)
-
-
-_BASE64 = b'"%s"' % base64.b64encode(UNAVAILABLE_VALUE.encode())
-_WHOLE = {
-    Encoding.TEXT: f'"{UNAVAILABLE_VALUE}"'.encode(),
-    Encoding.BASE64: _BASE64,
-    Encoding.BASE64_TEXT: _BASE64,
-}
-"""The placeholder where it is the whole value, by encoding."""
-
-
-class DecodeError(ValueError):
-    """One record cannot be decoded exactly; the message says where in the record and why."""
-
-
-class SchemaDriftError(DecodeError):
-    """The record has a column that the table has not, or lacks one: the source's schema is not the catalogue's.
-
-    :param unknown: columns that the table has not; :param lacking: columns that the record lacks, when it has no others.
-    """
-
-    def __init__(self, message: str, unknown: Collection[str] = (), lacking: Collection[str] = ()) -> None:
-        super().__init__(message)
-        self.unknown = tuple(sorted(unknown))
-        self.lacking = frozenset() if unknown else frozenset(lacking)
+_JDBC = "postgresql"
+"""The connector whose snapshots read rows through JDBC in a way that moves old timestamps."""
 
 
 class _After(msgspec.Struct):
@@ -140,123 +87,34 @@ class Change:
     partial: bool = False
 
 
-Guard = Callable[[Any], object]
+@dataclass(slots=True)
+class Changes:
+    """What many records of one topic are; all places count from the first of them.
 
-_NULL = msgspec.Raw(b"null")
+    :param places: place of each row's record, ascending.
+    :param columns: decoded values of these rows, for each column as in :attr:`Change.row`.
+    :param ops: ``r``, ``c`` or ``u`` of each row, and :param times: commit times, milliseconds since 1970 UTC.
+    :param others: by place, changes without a row; None for a tombstone.
+    :param errors: by place, why a record cannot be decoded.
+    :param drift: why the record at ``upto`` has other columns than the table.
+    :param upto: place of the first record that was not decoded.
+    :param partial: a row may lack values: nothing was decoded, the records are to be decoded one by one.
+    """
 
-
-class _RowDecoder:
-    """Decodes JSON objects into tuples of decoded values, in the order of the columns."""
-
-    def __init__(
-        self, columns: Sequence[Column], guards: Sequence[Guard | None], ignored: Sequence[str] = ()
-    ) -> None:
-        self.columns = columns
-        self._ignores = bool(ignored)
-        self._steps, self._steps_of_reads = (
-            [
-                (index, column.name, step)
-                for index, (column, guard) in enumerate(zip(columns, guards, strict=True))
-                if (step := _step(column, guard, read=read))
-            ]
-            for read in (False, True)
-        )
-        self.struct = self._struct("Row", ignored, lenient=False)
-        self._lenient: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-            self._struct("Partial", ignored, lenient=True)
-        )
-        self._raw: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-    def _struct(self, name: str, ignored: Sequence[str], *, lenient: bool) -> type[msgspec.Struct]:
-        fields: list[Any] = []
-        rename = {}
-        for index, column in enumerate(self.columns):
-            schema = DECODERS[column.sent_as].schema(column)
-            optional = (None,) if column.added else ()
-            fields.append((f"f{index}", schema | None if lenient or column.holds_null else schema, *optional))
-            rename[f"f{index}"] = column.name
-        for index, left_out in enumerate(ignored):
-            # Raw alone takes every JSON value; as one of a union it takes none.
-            fields.append((f"x{index}", msgspec.Raw, _NULL))
-            rename[f"x{index}"] = left_out
-        return msgspec.defstruct(name, fields, rename=rename, forbid_unknown_fields=True, kw_only=True)
-
-    def values(self, struct: Any, *, read: bool = False) -> tuple[Any, ...]:
-        """Decoded values of a decoded struct.
-
-        :param read: whether PostgreSQL's connector read the row through JDBC.
-        """
-        row: tuple[Any, ...] = msgspec.structs.astuple(struct)
-        if self._ignores:
-            row = row[: len(self.columns)]
-        steps = self._steps_of_reads if read else self._steps
-        if not steps:
-            return row
-        converted = list(row)
-        for index, name, step in steps:
-            value = converted[index]
-            if value is not None:
-                try:
-                    converted[index] = step(value)
-                except (ValueError, TypeError, msgspec.DecodeError) as error:
-                    raise DecodeError(f"column {name}: {error}") from error
-        return tuple(converted)
-
-    def misfit(self, names: Collection[str]) -> tuple[set[str], set[str]]:
-        """Columns that a row of these names lacks, and those that are not known."""
-        known = set(self.struct.__struct_encode_fields__)
-        return {c.name for c in self.columns if not c.added} - set(names), set(names) - known
-
-    def partial(self, after: msgspec.Raw) -> tuple[Any, ...]:
-        """As :meth:`values` of a row in which PostgreSQL left values out; those are :data:`UNCHANGED`."""
-        fields = self._raw.decode(after)
-        missing = {
-            column.name
-            for column in self.columns
-            if column.name in fields and _is_unchanged(column, bytes(fields[column.name]))
-        }
-        struct = self._lenient.decode(
-            msgspec.json.encode({name: _NULL if name in missing else raw for name, raw in fields.items()})
-        )
-        row = list(self.values(struct))
-        for index, column in enumerate(self.columns):
-            if column.name in missing:
-                row[index] = UNCHANGED
-            elif row[index] is None and not column.holds_null:
-                raise DecodeError(f"column {column.name} is NULL, and the archive's column holds none")
-        return tuple(row)
+    places: list[int] = field(default_factory=list)
+    columns: list[Sequence[Any]] = field(default_factory=list)
+    ops: list[str] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    others: dict[int, Change | None] = field(default_factory=dict)
+    errors: dict[int, DecodeError] = field(default_factory=dict)
+    drift: SchemaDriftError | None = None
+    upto: int = 0
+    partial: bool = False
 
 
-def _step(column: Column, guard: Guard | None, *, read: bool) -> Callable[[Any], Any] | None:
-    decoder = DECODERS[column.sent_as]
-    convert = decoder.convert(column) if decoder.convert else None
-    if read and convert and decoder.unread:
-        sent, unread = convert, decoder.unread
-
-        def convert(value: Any) -> Any:
-            return unread(sent(value))
-
-    if guard is None:
-        return convert
-
-    def guarded(value: Any) -> Any:
-        decoded = convert(value) if convert else value
-        guard(decoded)
-        return decoded
-
-    first, last = getattr(guard, "first", None), getattr(guard, "last", None)
-    if first is None or last is None or column.sent_as not in _AS_SENT or (read and decoder.unread):
-        return guarded
-
-    def ranged(value: int) -> Any:
-        """Most values lie in the range and are as they were sent: no call is needed."""
-        return value if first <= value <= last else guarded(value)
-
-    return ranged
-
-
-_AS_SENT = (Encoding.DAYS, Encoding.MICROSECONDS)
-"""Encodings of whole numbers whose decoded value is the one sent, but for infinities, which no range holds."""
+class _Reader(msgspec.Struct, gc=False):
+    connector: str
+    ts_ms: int
 
 
 class EnvelopeDecoder:
@@ -281,21 +139,94 @@ class EnvelopeDecoder:
             for some in (table.stored, table.key_columns)
         )
         given = dict(zip((column.name for column in columns), guards or [None] * len(columns), strict=True))
-        self._row = _RowDecoder(
+        self._row = RowDecoder(
             columns,
             list(given.values()),
             [self._aliases.get(name, name) for name in dict.fromkeys(left_out) if name not in known],
         )
         self.may_lack = any(not column.whole for column in columns)
-        self._key_row = _RowDecoder(keys, [given[column.name] for column in keys])
+        self._key_row = RowDecoder(keys, [given[column.name] for column in keys])
         fields: list[Any] = [("op", str), ("source", _Source), ("transaction", _Transaction | None, None)]
         whole, partial = (
             msgspec.defstruct("Envelope", [*fields, ("after", after, None)])
             for after in (self._row.struct | None, msgspec.Raw)
         )
+        upsert = msgspec.defstruct(
+            "Upsert", [("op", str), ("source", _Reader), ("after", self._row.struct | None, None)], gc=False
+        )
+        self._upsert: msgspec.json.Decoder[Any] = msgspec.json.Decoder(upsert)
         self._whole: msgspec.json.Decoder[Any] = msgspec.json.Decoder(whole)
         self._partial: msgspec.json.Decoder[Any] = msgspec.json.Decoder(partial)
         self._key: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._key_row.struct)
+
+    def changes(self, values: Sequence[bytes | None]) -> Changes:
+        """The changes of many records' values, each as :meth:`change` decodes it, up to a record with other columns."""
+        found = Changes(upto=len(values))
+        structs: list[Any] = []
+        if self.may_lack and any(value is not None and has_placeholder(value) for value in values):
+            return Changes(partial=True)
+        for first in range(0, len(values), _TOGETHER):
+            part = values[first : first + _TOGETHER]
+            upserts = self._upserts(part)
+            if upserts:
+                structs += upserts
+                found.places += range(first, first + len(part))
+            elif not self._take_each(found, structs, first, part):
+                break
+        self._add_rows(found, structs)
+        return found
+
+    def _upserts(self, values: Sequence[Any]) -> list[Any] | None:
+        """Envelopes of records that all have rows; None when a record has none, or cannot be decoded."""
+        if self._aliases:
+            return None
+        try:
+            envelopes = list(map(self._upsert.decode, values))
+        except (*_MALFORMED, TypeError):  # TypeError: a tombstone
+            return None
+        if not UPSERTS.issuperset([envelope.op for envelope in envelopes]):
+            return None
+        return None if None in [envelope.after for envelope in envelopes] else envelopes
+
+    def _take_each(
+        self, found: Changes, structs: list[Any], first: int, values: Sequence[bytes | None]
+    ) -> bool:
+        """Take records one by one; False when one has other columns than the table."""
+        for place, value in enumerate(values, first):
+            if value is None:
+                found.others[place] = None
+                continue
+            try:
+                envelope = self._upsert.decode(self._renamed(value, "after") if self._aliases else value)
+            except _MALFORMED:
+                envelope = None
+            if envelope is not None and envelope.after is not None and envelope.op in UPSERTS:
+                structs.append(envelope)
+                found.places.append(place)
+                continue
+            try:
+                found.others[place] = self.change(value)
+            except SchemaDriftError as error:
+                found.drift, found.upto = error, place
+                return False
+            except DecodeError as error:
+                found.errors[place] = error
+        return True
+
+    def _add_rows(self, found: Changes, structs: list[Any]) -> None:
+        ops = [envelope.op for envelope in structs]
+        reads: Sequence[bool] = ()
+        if self._row.tells_reads:
+            jdbc = [envelope.source.connector == _JDBC for envelope in structs]
+            reads = [op == "r" and by for op, by in zip(ops, jdbc, strict=True)]
+        found.columns, wrong = self._row.columns_of([envelope.after for envelope in structs], reads)
+        times = [envelope.source.ts_ms for envelope in structs]
+        if wrong:
+            found.errors |= {found.places[at]: error for at, error in wrong.items()}
+            right = [at not in wrong for at in range(len(structs))]
+            found.places = list(compress(found.places, right))
+            ops, times = list(compress(ops, right)), list(compress(times, right))
+        found.ops, found.times = ops, times
 
     def change(self, value: bytes) -> Change:
         """The change of one record's value; :class:`DecodeError` says what does not fit."""
@@ -309,9 +240,9 @@ class EnvelopeDecoder:
             raise self._told(_explained(error, row="$.after"), value) from error
         try:
             if envelope.op in UPSERTS:
-                if envelope.after is None or envelope.after == _NULL:
+                if envelope.after is None or envelope.after == NULL:
                     raise DecodeError(f"an event with op {envelope.op!r} has no row in `after`")
-                read = envelope.op == "r" and envelope.source.connector == "postgresql"
+                read = envelope.op == "r" and envelope.source.connector == _JDBC
                 row = (
                     self._row.partial(envelope.after)
                     if partial
@@ -349,7 +280,7 @@ class EnvelopeDecoder:
         record = _OBJECT.decode(value)
         if not inside:
             return msgspec.json.encode({self._aliases.get(name, name): raw for name, raw in record.items()})
-        if record.get(inside, _NULL) != _NULL:
+        if record.get(inside, NULL) != NULL:
             record[inside] = msgspec.Raw(self._renamed(bytes(record[inside])))
         return msgspec.json.encode(record)
 

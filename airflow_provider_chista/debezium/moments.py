@@ -19,7 +19,7 @@ from airflow_provider_chista.temporal import (
 # Days since 1970-01-01 of 4714-11-24 BC (Julian day 0), 5874897-12-31 and 294277-01-01: the ends of PostgreSQL's types.
 _FIRST, _LAST, _TIMESTAMP_END = -2_440_588, 2_145_042_905, 106_762_940
 # 1582-10-15, and 1 March of the year 0 in the Julian calendar.
-_FIRST_GREGORIAN, _JULIAN_MARCH = -141_427, -719_470
+FIRST_GREGORIAN, _JULIAN_MARCH = -141_427, -719_470
 
 _INFINITE_DAYS = {
     -2_147_472_692: INFINITY, -2_147_472_691: -INFINITY,  # of the stream
@@ -86,7 +86,7 @@ def unmoved(value: int) -> int:
     day from 1582-10-05 to 1582-10-14, which Java's calendar has not, arrives ten days later, like another one.
     """
     day, rest = divmod(value, DAY)
-    if day >= _FIRST_GREGORIAN or abs(value) == INFINITY:
+    if day >= FIRST_GREGORIAN or abs(value) == INFINITY:
         return value
     # Days and months since a 1 March, behind which a leap day is the last day of its year.
     number = day - _JULIAN_MARCH

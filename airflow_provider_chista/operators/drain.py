@@ -11,7 +11,7 @@ from airflow.sdk import Context
 
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.catchup import TableDrain
-from airflow_provider_chista.archive.drain import DrainLimits, DrainReport
+from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_chista.archive.drain import DrainLimits
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from tests.integration.support import services
 from tests.integration.support.streams import Stream, value

@@ -7,13 +7,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 
-from airflow_provider_chista.archive.drain import DrainLimits
 from airflow_provider_chista.archive.positions import version
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.errors import FatalError
@@ -187,19 +186,6 @@ def test_a_missing_column_of_the_table_as_it_was_created_stops_at_its_record(str
         made.drain()
     assert sorted(made.shown()) == [0, 1]
     assert made.positions() == {0: 2}
-
-
-def test_two_drains_at_once_leave_the_same_rows_as_one(stream: Streams) -> None:
-    made = stream(limits=DrainLimits(batch_rows=500)).create()
-    made.send(*names(10_000), *(value("u", number, "u") for number in range(0, 10_000, 3)))
-    made.send(*(value("d", number) for number in range(7)))
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(made.drain) for _ in range(2)]:
-            assert done.result()["remaining"] == 0
-    other = Stream(made.client, made.control, made.database, made.prefix, f"{made.prefix}_alone")
-    other.drain()
-    assert made.everything() == other.everything()
-    assert made.positions() == other.positions()
 
 
 def test_an_archive_and_a_live_copy_follow_one_topic(stream: Streams) -> None:

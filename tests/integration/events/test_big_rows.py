@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from airflow_provider_chista.archive.barrier import ConnectorFailedError
-from airflow_provider_chista.archive.drain import DrainLimits
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.clickhouse import sql
 from tests.integration.events.conftest import (
     BIGGEST,

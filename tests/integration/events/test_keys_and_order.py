@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_chista.archive.drain import DrainLimits
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Severity

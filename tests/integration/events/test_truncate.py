@@ -7,7 +7,7 @@ import json
 import pytest
 
 from airflow_provider_chista.archive import positions
-from airflow_provider_chista.archive.drain import DrainLimits
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.errors import FatalError

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_chista.debezium.config import topic_name
-from airflow_provider_chista.debezium.envelope import has_placeholder
+from airflow_provider_chista.debezium.toast import has_placeholder
 from airflow_provider_chista.model import TableId
 from tests.integration.support import services
 from tests.integration.support.archives import Archive
@@ -144,15 +144,13 @@ def placeholders(archive: Archive) -> list[Seen]:
     state = kafka.describe(topic)
     decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
     found = []
-    for records in kafka.read(
-        topic, {p: (state.lows[p], end) for p, end in state.ends.items()}, keep_headers=lambda value: True
-    ):
+    for records in kafka.read(topic, {p: (state.lows[p], end) for p, end in state.ends.items()}):
         for record in records:
             if record.value and has_placeholder(record.value):
                 event = decoder.decode(record.value)
                 after = decoder.decode(event["after"])
                 names = frozenset(name for name, raw in after.items() if has_placeholder(bytes(raw)))
-                moved = any(name == "__debezium.oldkey" for name, _ in record.headers or ())
+                moved = any(name == "__debezium.oldkey" for name, _ in record.headers)
                 found.append(Seen(json.loads(bytes(event["op"])), names, moved))
     return found
 

@@ -15,10 +15,10 @@ from clickhouse_connect.driver.client import Client
 from airflow_provider_chista.archive import barrier, snapshot
 from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.create import create
-from airflow_provider_chista.archive.drain import DrainLimits
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.seal import Seal, SealReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.verify import Proof, verify
@@ -86,7 +86,7 @@ class Archive:
     def table_drain(self) -> TableDrain:
         return TableDrain(
             self.capture.kafka, self.client, self.control, self.types, self.table, self.target,
-            self.connector.name, self.policy, self.limits, truncates=self.truncates, refresh=self.followed,
+            self.connector.name, self.policy, self.limits, truncates=self.truncates, refresh=self.followed, task="tests",
         )  # fmt: skip
 
     def drain(self) -> dict[str, Any]:

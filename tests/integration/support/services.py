@@ -29,10 +29,10 @@ CONSUMER: dict[str, Any] = {
     "auto.offset.reset": "error",
     "fetch.queue.backoff.ms": 5,
     "fetch.wait.max.ms": 100,
-    "queued.min.messages": 100_000,
-    "queued.max.messages.kbytes": 128 * 1024,
-    "fetch.max.bytes": 64 * 1024 * 1024,
-    "max.partition.fetch.bytes": 16 * 1024 * 1024,
+    "queued.min.messages": 50_000,
+    "queued.max.messages.kbytes": 32 * 1024,
+    "fetch.max.bytes": 16 * 1024 * 1024,
+    "max.partition.fetch.bytes": 1024 * 1024,
     "log.connection.close": False,
 }
 

@@ -12,7 +12,7 @@ from confluent_kafka import Producer, TopicPartition
 
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.catchup import TableDrain
-from airflow_provider_chista.archive.drain import DrainLimits
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.clickhouse.control import Control
@@ -119,7 +119,7 @@ class Stream:
         arguments: dict[str, Any] = {
             "kafka": self.kafka, "client": self.client, "control": self.control, "types": self.types,
             "table": self.table, "target": self.target, "prefix": self.prefix, "policy": self.policy,
-            "limits": self.limits,
+            "limits": self.limits, "task": "tests",
         }  # fmt: skip
         return TableDrain(**{**arguments, **changed})
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_chista.debezium.envelope import DecodeError, EnvelopeDecoder, SchemaDriftError
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
+from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.debezium.settings import UNAVAILABLE_VALUE
 from airflow_provider_chista.model import Column, Kind, LeftOut, Table, TableId
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.debezium.encodings import DECODERS
-from airflow_provider_chista.debezium.envelope import DecodeError, EnvelopeDecoder, SchemaDriftError
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
+from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.model import Column, Encoding, Kind, Table, TableId
 from airflow_provider_chista.temporal import INFINITY
 

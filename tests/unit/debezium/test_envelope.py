@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_chista.canonical import KEY_KINDS, parse_key
 from airflow_provider_chista.clickhouse.types import TypeMap
-from airflow_provider_chista.debezium.envelope import DecodeError, EnvelopeDecoder, SchemaDriftError
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
+from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import INTEGER_BOUNDS, Column, Kind, LeftOut, Table, TableId
 from airflow_provider_chista.temporal import (

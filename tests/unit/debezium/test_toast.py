@@ -13,14 +13,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.clickhouse.types import TypeMap
-from airflow_provider_chista.debezium.envelope import (
-    UNCHANGED,
-    DecodeError,
-    EnvelopeDecoder,
-    SchemaDriftError,
-    has_placeholder,
-)
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
+from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.debezium.settings import UNAVAILABLE_VALUE
+from airflow_provider_chista.debezium.toast import UNCHANGED, has_placeholder
 from airflow_provider_chista.model import Column, Encoding, Kind, LeftOut, Table, TableId
 from tests.unit.debezium import recorded
 

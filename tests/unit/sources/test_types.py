@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_chista.canonical import KEY_KINDS
-from airflow_provider_chista.debezium.envelope import DecodeError, EnvelopeDecoder
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
+from airflow_provider_chista.debezium.rows import DecodeError
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Column, Encoding, Kind, Table, TableId
 from airflow_provider_chista.sources import mysqltypes, postgrestypes

@@ -1,0 +1,267 @@
+"""A row of an event, and rows of many events, decoded strictly into the values of the table's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from itertools import compress
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from airflow_provider_chista.debezium.encodings import DECODERS
+from airflow_provider_chista.debezium.toast import UNCHANGED, is_unchanged
+from airflow_provider_chista.debezium.vectors import Vector, vector
+from airflow_provider_chista.model import Column, Encoding
+
+
+class DecodeError(ValueError):
+    """One record cannot be decoded exactly; the message says where in the record and why."""
+
+
+class SchemaDriftError(DecodeError):
+    """The record has a column that the table has not, or lacks one: the source's schema is not the catalogue's.
+
+    :param unknown: columns that the table has not; :param lacking: columns that the record lacks, when it has no others.
+    """
+
+    def __init__(self, message: str, unknown: Collection[str] = (), lacking: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.unknown = tuple(sorted(unknown))
+        self.lacking = frozenset() if unknown else frozenset(lacking)
+
+
+class Guard(Protocol):
+    """What refuses a decoded value that the archive's column cannot hold."""
+
+    def __call__(self, value: Any, /) -> object:
+        """Raise :class:`ValueError` for a value that it cannot hold."""
+
+    def holds(self, values: Sequence[Any], /) -> bool:
+        """Whether the column surely holds all of the values, of which some may be None."""
+
+
+NULL = msgspec.Raw(b"null")
+
+_FEW = 64
+"""Values that are converted one by one rather than in yet smaller parts."""
+
+
+class RowDecoder:
+    """Decodes JSON objects into tuples of decoded values, in the order of the columns."""
+
+    def __init__(
+        self, columns: Sequence[Column], guards: Sequence[Guard | None], ignored: Sequence[str] = ()
+    ) -> None:
+        self.columns = columns
+        self._ignores = bool(ignored)
+        self._steps, self._steps_of_reads = (
+            [
+                (index, column.name, step)
+                for index, (column, guard) in enumerate(zip(columns, guards, strict=True))
+                if (step := _step(column, guard, read=read))
+            ]
+            for read in (False, True)
+        )
+        self._fields = [
+            _field(index, column, guard)
+            for index, (column, guard) in enumerate(zip(columns, guards, strict=True))
+        ]
+        self.tells_reads = any(field.convert_reads is not field.convert for field in self._fields)
+        self.struct = self._struct("Row", ignored, lenient=False)
+        self._lenient: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            self._struct("Partial", ignored, lenient=True)
+        )
+        self._raw: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+    def _struct(self, name: str, ignored: Sequence[str], *, lenient: bool) -> type[msgspec.Struct]:
+        fields: list[Any] = []
+        rename = {}
+        for index, column in enumerate(self.columns):
+            schema = DECODERS[column.sent_as].schema(column)
+            optional = (None,) if column.added else ()
+            fields.append((f"f{index}", schema | None if lenient or column.holds_null else schema, *optional))
+            rename[f"f{index}"] = column.name
+        for index, left_out in enumerate(ignored):
+            # Raw alone takes every JSON value; as one of a union it takes none.
+            fields.append((f"x{index}", msgspec.Raw, NULL))
+            rename[f"x{index}"] = left_out
+        # Without the garbage collector: the values are trees.
+        return msgspec.defstruct(
+            name, fields, rename=rename, forbid_unknown_fields=True, kw_only=True, gc=False
+        )
+
+    def values(self, struct: Any, *, read: bool = False) -> tuple[Any, ...]:
+        """Decoded values of a decoded struct.
+
+        :param read: whether PostgreSQL's connector read the row through JDBC.
+        """
+        row: tuple[Any, ...] = msgspec.structs.astuple(struct)
+        if self._ignores:
+            row = row[: len(self.columns)]
+        steps = self._steps_of_reads if read else self._steps
+        if not steps:
+            return row
+        converted = list(row)
+        for index, name, step in steps:
+            value = converted[index]
+            if value is not None:
+                try:
+                    converted[index] = step(value)
+                except (ValueError, TypeError, msgspec.DecodeError) as error:
+                    raise DecodeError(f"column {name}: {error}") from error
+        return tuple(converted)
+
+    def columns_of(
+        self, structs: Sequence[Any], reads: Sequence[bool]
+    ) -> tuple[list[Sequence[Any]], dict[int, DecodeError]]:
+        """Decoded values of many structs by column, as :meth:`values` gives them by row, and the rows that fail.
+
+        :param reads: by struct, whether PostgreSQL's connector read the row through JDBC; empty: none was.
+        :returns: a list of values for each column, without the rows that fail; and these by their place.
+        """
+        wrong: dict[int, DecodeError] = {}
+        read = any(reads)
+        columns: list[Sequence[Any]] = []
+        for field in self._fields:
+            sent = list(map(field.get, structs))
+            columns.append(self._decoded(field, sent, reads, read, 0, wrong))
+        if wrong:
+            right = [place not in wrong for place in range(len(structs))]
+            columns = [list(compress(values, right)) for values in columns]
+        return columns, wrong
+
+    def _decoded(
+        self,
+        field: _Field,
+        sent: Sequence[Any],
+        reads: Sequence[bool],
+        read: bool,
+        first: int,
+        wrong: dict[int, DecodeError],
+    ) -> Sequence[Any]:
+        """Decoded values of one column: at once where all are of the usual shape, else of ever smaller parts.
+
+        :param read: whether any row was read through JDBC; :param first: place of the first value.
+        """
+        convert = field.convert_reads if read else field.convert
+        values = convert(sent) if convert else None
+        if values is not None and (field.guard is None or field.guard.holds(values)):
+            return values
+        if convert is None or len(sent) <= _FEW:
+            return self._one_by_one(field.place, sent, reads, first, wrong)
+        part = max(_FEW, -(-len(sent) // 8))
+        return [
+            value
+            for at in range(0, len(sent), part)
+            for value in self._decoded(field, sent[at : at + part], reads, read, first + at, wrong)
+        ]
+
+    def _one_by_one(
+        self,
+        index: int,
+        sent: Sequence[Any],
+        reads: Sequence[bool],
+        first: int,
+        wrong: dict[int, DecodeError],
+    ) -> list[Any]:
+        name = self.columns[index].name
+        steps, steps_of_reads = (
+            next((step for at, _, step in some if at == index), None)
+            for some in (self._steps, self._steps_of_reads)
+        )
+        values = []
+        for place, value in enumerate(sent, first):
+            step = steps_of_reads if reads and reads[place] else steps
+            if value is not None and step is not None:
+                try:
+                    value = step(value)
+                except (ValueError, TypeError, msgspec.DecodeError) as error:
+                    wrong.setdefault(place, DecodeError(f"column {name}: {error}"))
+                    value = None
+            values.append(value)
+        return values
+
+    def misfit(self, names: Collection[str]) -> tuple[set[str], set[str]]:
+        """Columns that a row of these names lacks, and those that are not known."""
+        known = set(self.struct.__struct_encode_fields__)
+        return {c.name for c in self.columns if not c.added} - set(names), set(names) - known
+
+    def partial(self, after: msgspec.Raw) -> tuple[Any, ...]:
+        """As :meth:`values` of a row in which PostgreSQL left values out; those are :data:`UNCHANGED`."""
+        fields = self._raw.decode(after)
+        missing = {
+            column.name
+            for column in self.columns
+            if column.name in fields and is_unchanged(column, bytes(fields[column.name]))
+        }
+        struct = self._lenient.decode(
+            msgspec.json.encode({name: NULL if name in missing else raw for name, raw in fields.items()})
+        )
+        row = list(self.values(struct))
+        for index, column in enumerate(self.columns):
+            if column.name in missing:
+                row[index] = UNCHANGED
+            elif row[index] is None and not column.holds_null:
+                raise DecodeError(f"column {column.name} is NULL, and the archive's column holds none")
+        return tuple(row)
+
+
+class _Field(NamedTuple):
+    """How one column's values are taken from many structs.
+
+    :param place: of the column.
+    :param convert: from the values sent to the decoded ones, at once; None: only one by one.
+    """
+
+    place: int
+    get: Callable[[Any], Any]
+    guard: Guard | None
+    convert: Vector | None
+    convert_reads: Vector | None
+
+
+def _field(index: int, column: Column, guard: Guard | None) -> _Field:
+    decoder = DECODERS[column.sent_as]
+    get = attrgetter(f"f{index}")
+    if decoder.convert is None:
+        return _Field(index, get, guard, _as_sent, _as_sent)
+    convert = decoder.convert(column)
+    plain = vector(column, convert, read=False)
+    return _Field(index, get, guard, plain, vector(column, convert, read=True) if decoder.unread else plain)
+
+
+def _as_sent(values: Sequence[Any]) -> Sequence[Any]:
+    return values
+
+
+def _step(column: Column, guard: Guard | None, *, read: bool) -> Callable[[Any], Any] | None:
+    decoder = DECODERS[column.sent_as]
+    convert = decoder.convert(column) if decoder.convert else None
+    if read and convert and decoder.unread:
+        sent, unread = convert, decoder.unread
+
+        def convert(value: Any) -> Any:
+            return unread(sent(value))
+
+    if guard is None:
+        return convert
+
+    def guarded(value: Any) -> Any:
+        decoded = convert(value) if convert else value
+        guard(decoded)
+        return decoded
+
+    first, last = getattr(guard, "first", None), getattr(guard, "last", None)
+    if first is None or last is None or column.sent_as not in _AS_SENT or (read and decoder.unread):
+        return guarded
+
+    def ranged(value: int) -> Any:
+        """Most values lie in the range and are as they were sent: no call is needed."""
+        return value if first <= value <= last else guarded(value)
+
+    return ranged
+
+
+_AS_SENT = (Encoding.DAYS, Encoding.MICROSECONDS)
+"""Encodings of whole numbers whose decoded value is the one sent, but for infinities, which no range holds."""
