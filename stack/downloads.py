@@ -37,6 +37,11 @@ def debezium(stack: Stack) -> Path:
     return _maven(stack, f"debezium-{stack.versions['DEBEZIUM_VERSION']}", "unpack@debezium")
 
 
+def connect_basic_auth(stack: Stack) -> Path:
+    """Connect's extension for basic authentication; the stack's own worker does without, tests start one that has it."""
+    return _maven(stack, f"connect-basic-auth-{stack.versions['KAFKA_VERSION']}", "copy@basic-auth")
+
+
 def _maven(stack: Stack, name: str, goal: str) -> Path:
     target = stack.cache / name
     # One lock for both goals: Maven's local repository is not made for two at once.

@@ -13,7 +13,15 @@ from contextlib import contextmanager
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from urllib3.exceptions import HTTPError
 
+from airflow_provider_chista import tls
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
+
+TLS_ON = "set the connection's extra field 'secure' to true"
+TLS_SETTINGS = {
+    "ca": 'extra field \'client_kwargs\' of the connection, {"ca_cert": "/path/ca.pem"}',
+    "on": TLS_ON,
+    "off": "set the connection's extra field 'secure' to false",
+}
 
 TRANSIENT_CODES: dict[int, str] = {
     3: "unexpected end of the request",
@@ -59,13 +67,19 @@ def classified(error: Exception, doing: str) -> ChistaError:
         return TransientError(
             f"ClickHouse could not finish {doing} ({TRANSIENT_CODES[code]}, code {code}): {text}"
         )
-    if isinstance(error, (OperationalError, HTTPError, OSError)):
-        return TransientError(f"ClickHouse did not answer while {doing}: {text}; check that the server is up")
-    if isinstance(error, DatabaseError) and any(
-        word in text for word in ("HTTPDriver", "Connection", "timed out")
-    ):
-        return TransientError(f"ClickHouse did not answer while {doing}: {text}; check that the server is up")
-    return FatalError(f"ClickHouse refused {doing}: {text}")
+    unanswered = isinstance(error, (OperationalError, HTTPError, OSError)) or (
+        isinstance(error, DatabaseError)
+        and any(word in text for word in ("HTTPDriver", "Connection", "timed out"))
+    )
+    if not unanswered:
+        return FatalError(f"ClickHouse refused {doing}: {text}")
+    fault = tls.remedy(text, **TLS_SETTINGS)
+    if fault:
+        return FatalError(f"ClickHouse cannot be reached by TLS while {doing}: {text}; {fault}")
+    hint = "" if "https://" in text else tls.hint(text, on=TLS_ON)
+    return TransientError(
+        f"ClickHouse did not answer while {doing}: {text}; check that the server is up{hint}"
+    )
 
 
 @contextmanager

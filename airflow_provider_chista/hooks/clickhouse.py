@@ -15,12 +15,18 @@ ANSWER_SECONDS = 60
 """Longest wait for an answer unless the connection says otherwise; the driver's own default is 300 s."""
 
 
+FLAGS = ("secure", "verify")
+CLIENT_KWARGS = ("ca_cert", "client_cert", "client_cert_key", "server_host_name", "tls_mode")
+"""The driver's TLS settings that the official hook reads from ``client_kwargs`` alone."""
+
+
 class ChistaClickHouseHook(BaseHook):
     """Clients of ClickHouse over the official provider's hook and its connection type ``clickhouse``.
 
     Composition, so that the connection type, its form and its authentication stay the official provider's. Differences of
     the clients from that hook's: no session (one client may then be used by two threads), an answer is awaited for 60 s
-    unless the connection sets ``send_receive_timeout``, and times come back with their time zone.
+    unless the connection sets ``send_receive_timeout``, and times come back with their time zone. Extra fields that the
+    official hook would misread or ignore are refused.
 
     :param clickhouse_conn_id: the Airflow connection.
     :param database: database to use instead of the connection's schema.
@@ -58,12 +64,7 @@ class ChistaClickHouseHook(BaseHook):
         from airflow_provider_chista.clickhouse.errors import translated
 
         connection = self.get_connection(self.clickhouse_conn_id)
-        if isinstance(connection.extra_dejson.get("secure"), str):
-            # The official hook takes every text as true; a connection given as a URI has only texts.
-            raise FatalError(
-                f"extra field 'secure' of connection {self.clickhouse_conn_id} is the text "
-                f"{connection.extra_dejson['secure']!r}; give it as JSON true or false"
-            )
+        self._check(connection.extra_dejson)
         hook = ClickHouseHook(
             clickhouse_conn_id=self.clickhouse_conn_id,
             database=self.database,
@@ -76,3 +77,18 @@ class ChistaClickHouseHook(BaseHook):
         )
         with translated(f"connecting to {connection.host or 'localhost'}"):
             return hook.get_client()
+
+    def _check(self, extra: dict[str, Any]) -> None:
+        for name in FLAGS:
+            # The official hook takes every text as true; a connection given as a URI has only texts.
+            if isinstance(extra.get(name), str):
+                raise FatalError(
+                    f"extra field {name!r} of connection {self.clickhouse_conn_id} is the text "
+                    f"{extra[name]!r}; give it as JSON true or false"
+                )
+        ignored = [name for name in CLIENT_KWARGS if name in extra]
+        if ignored:
+            raise FatalError(
+                f"extra field {ignored[0]!r} of connection {self.clickhouse_conn_id} would be ignored; "
+                f'write it into the field \'client_kwargs\': {{"{ignored[0]}": "..."}}'
+            )
