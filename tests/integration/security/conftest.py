@@ -18,7 +18,7 @@ from tests.integration.security.authority import Authority
 from tests.integration.support import services
 
 READ, DESCRIBE = AclOperation.READ, AclOperation.DESCRIBE
-TOPIC, GROUP, CLUSTER = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.BROKER
+TOPIC, GROUP = ResourceType.TOPIC, ResourceType.GROUP
 
 PREFIX = "it_secured"
 USERS = {
