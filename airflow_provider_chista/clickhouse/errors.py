@@ -16,13 +16,6 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_chista import tls
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 
-TLS_ON = "set the connection's extra field 'secure' to true"
-TLS_SETTINGS = {
-    "ca": 'extra field \'client_kwargs\' of the connection, {"ca_cert": "/path/ca.pem"}',
-    "on": TLS_ON,
-    "off": "set the connection's extra field 'secure' to false",
-}
-
 TRANSIENT_CODES: dict[int, str] = {
     3: "unexpected end of the request",
     107: "a file was not there, a part may be moving",
@@ -49,6 +42,13 @@ REMEDIES: dict[int, str] = {
     194: "check login and password of the ClickHouse connection",
     497: "grant what is missing to the connection's user (docs/grants.md)",
     516: "check login and password of the ClickHouse connection",
+}
+
+TLS_ON = "set the connection's extra field 'secure' to true"
+TLS_SETTINGS = {
+    "ca": 'extra field \'client_kwargs\' of the connection, {"ca_cert": "/path/ca.pem"}',
+    "on": TLS_ON,
+    "off": "set the connection's extra field 'secure' to false",
 }
 
 

@@ -25,8 +25,7 @@ class ChistaClickHouseHook(BaseHook):
 
     Composition, so that the connection type, its form and its authentication stay the official provider's. Differences of
     the clients from that hook's: no session (one client may then be used by two threads), an answer is awaited for 60 s
-    unless the connection sets ``send_receive_timeout``, and times come back with their time zone. Extra fields that the
-    official hook would misread or ignore are refused.
+    unless the connection sets ``send_receive_timeout``, and times come back with their time zone.
 
     :param clickhouse_conn_id: the Airflow connection.
     :param database: database to use instead of the connection's schema.
