@@ -19,7 +19,7 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "name the file of the authority that signed the server's certificate: {ca}",
     ),
     (
-        r"FileNotFoundError|PermissionError|NO_CERTIFICATE_OR_CRL_FOUND",
+        r"SSLError\((FileNotFound|Permission)Error|NO_CERTIFICATE_OR_CRL_FOUND",
         "check that the file of the authority is on this machine, readable and in PEM form: {ca}",
     ),
     ("WRONG_VERSION_NUMBER", "the port does not speak TLS: name another port, or {off}"),

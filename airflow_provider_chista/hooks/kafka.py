@@ -28,6 +28,10 @@ REQUIRED: dict[str, object] = {
 }
 """Consumer settings that neither the connection nor a caller can change."""
 
+LOG_LEVEL = 2
+"""Only what is critical: librdkafka writes each failed connection to standard error, twenty a second, and
+:class:`ErrorLog` gets them all."""
+
 TUNED: dict[str, object] = {
     "group.id": "chista",
     # librdkafka sleeps a second by default when its queue is full: measured 0.3 instead of 1.2 million messages a second.
@@ -38,6 +42,7 @@ TUNED: dict[str, object] = {
     "queued.min.messages": 100_000,
     "queued.max.messages.kbytes": 128 * 1024,
     "log.connection.close": False,
+    "log_level": LOG_LEVEL,
 }
 """Consumer settings that the connection's extra may change."""
 
@@ -55,7 +60,7 @@ ADMIN_ONLY_PREFIXES = (
     "metadata.",
     "reconnect.",
 )
-CALLBACKS = ("error_cb", "oauth_cb")
+ADMIN_TOO = ("error_cb", "oauth_cb", "log_level")
 
 
 SECURITY = (KafkaError._AUTHENTICATION, KafkaError._SSL)
@@ -80,8 +85,10 @@ class ErrorLog:
 
     def __call__(self, error: KafkaError) -> None:
         """Take one error from librdkafka."""
+        if error.code() in SECURITY and any(word in error.str() for word in INTERRUPTED):
+            error = KafkaError(KafkaError._TRANSPORT, error.str())
         code, now = error.code(), time.monotonic()
-        if code in SECURITY and not any(word in error.str() for word in INTERRUPTED):
+        if code in SECURITY:
             self._refusal = now, error
         elif code != KafkaError._ALL_BROKERS_DOWN or self.last() is None:
             # That all brokers are down follows from errors that say more, where there are any.
@@ -136,10 +143,9 @@ class ChistaKafkaHook(KafkaBaseHook):
         kept = {
             key: value
             for key, value in config.items()
-            if key.startswith(ADMIN_ONLY_PREFIXES) or key in CALLBACKS
+            if key.startswith(ADMIN_ONLY_PREFIXES) or key in ADMIN_TOO
         }
-        # Level 6 tells at each end what the client threw away; a task's log shows it as an error.
-        admin: AdminClient = self._made(AdminClient, {"log_level": 4, **kept})
+        admin: AdminClient = self._made(AdminClient, {"log_level": LOG_LEVEL, **kept})
         self._admins.add(admin)
         return admin
 

@@ -32,6 +32,10 @@ RIGHTS = {
     "ungrouped": [(TOPIC, f"{PREFIX}.", True, READ)],
 }  # fmt: skip
 
+ON_TOPICS = (
+    AclOperation.CREATE, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS, AclOperation.WRITE, AclOperation.READ,
+)  # fmt: skip
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
@@ -61,6 +65,23 @@ def secured_kafka(folder: Path, authority: Authority) -> Iterator[servers.Secure
     with servers.secured_kafka(folder, authority, USERS) as made:
         for user, rights in RIGHTS.items():
             made.allow(user, *rights)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def worker(
+    folder: Path, authority: Authority, secured_kafka: servers.SecuredKafka
+) -> Iterator[servers.SecuredConnect]:
+    # What docs/security.md names, with the worker's own group and topics called connect-… and chista-connect.
+    secured_kafka.allow(
+        "worker",
+        *((TOPIC, "connect-", True, operation) for operation in ON_TOPICS),
+        (GROUP, "chista-connect", False, READ),
+        *((TOPIC, "it_my_", True, operation) for operation in ON_TOPICS),
+        *((TOPIC, "__debezium-heartbeat.it_my_", True, operation) for operation in ON_TOPICS),
+        (GROUP, "it_my_", True, READ),
+    )
+    with servers.secured_connect(folder, authority, secured_kafka, "worker") as made:
         yield made
 
 

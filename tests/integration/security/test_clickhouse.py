@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -15,13 +16,13 @@ from airflow_provider_chista.errors import ChistaError, FatalError, TransientErr
 from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
 from tests.integration.security.authority import Authority
 from tests.integration.security.conftest import Define
-from tests.integration.security.servers import HOST, Terminator
+from tests.integration.security.servers import HOST, SecuredConnect, Terminator
 from tests.integration.support import services
 
 
 @pytest.fixture(scope="module")
 def places(
-    clickhouse_port: int, authority: Authority, stranger: Authority, folder: Path
+    clickhouse_port: int, worker: SecuredConnect, authority: Authority, stranger: Authority, folder: Path
 ) -> Iterator[dict[str, Any]]:
     """Ports and files that the cases name."""
     elsewhere = Terminator(
@@ -32,7 +33,7 @@ def places(
     threading.Thread(target=plain.serve_forever, daemon=True).start()
     (folder / "empty.pem").touch()
     yield {
-        "tls": clickhouse_port, "elsewhere": elsewhere.port, "plain": plain.server_port,
+        "tls": clickhouse_port, "elsewhere": elsewhere.port, "jetty": urlsplit(worker.url).port, "plain": plain.server_port,
         "own": authority.ca, "other": stranger.ca, "empty": folder / "empty.pem", "missing": folder / "missing.pem",
     }  # fmt: skip
     plain.shutdown()
@@ -76,9 +77,10 @@ def test_verification_can_be_switched_off(connect: Callable[..., Any]) -> None:
         ("tls", "missing", True, FatalError, "check that the file of the authority is on this machine.*ca_cert"),
         ("tls", "empty", True, FatalError, "check that the file of the authority is .* in PEM form"),
         ("plain", "own", True, FatalError, "the port does not speak TLS.*'secure' to false"),
+        ("jetty", None, False, FatalError, "does not speak HTTP; if it speaks TLS, set .*'secure' to true"),
         ("tls", None, False, TransientError, "if the port speaks TLS, set .*'secure' to true"),
     ],
-    ids=["no CA", "other CA", "other host", "no file", "no PEM", "TLS to HTTP", "HTTP to TLS"],
+    ids=["no CA", "other CA", "other host", "no file", "no PEM", "TLS to HTTP", "HTTP to TLS that says so", "HTTP to TLS"],
 )  # fmt: skip
 def test_a_wrong_connection_names_the_setting_to_change(
     connect: Callable[..., Any], told: Callable[[], str],

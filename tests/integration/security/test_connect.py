@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AclOperation
 
 from airflow_provider_chista.debezium.connect import Policy
 from airflow_provider_chista.errors import ChistaError, FatalError
@@ -16,33 +15,13 @@ from airflow_provider_chista.hooks.kafka_connect import KafkaConnectHook
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
 from tests.integration.security import servers
 from tests.integration.security.authority import Authority
-from tests.integration.security.conftest import GROUP, READ, TOPIC, USERS, Define
+from tests.integration.security.conftest import USERS, Define
 from tests.integration.security.servers import SecuredConnect, SecuredKafka
 from tests.integration.support import services
 from tests.integration.support.engines import Connector, connector, wait_for
 from tests.integration.support.tasks import context
 
 QUICK = Policy(timeout=5, patience=3, startup=3)
-
-
-ON_TOPICS = (
-    AclOperation.CREATE, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS, AclOperation.WRITE, AclOperation.READ,
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def worker(folder: Any, authority: Authority, secured_kafka: SecuredKafka) -> Iterator[SecuredConnect]:
-    # What docs/security.md names, with the worker's own group and topics called connect-… and chista-connect.
-    secured_kafka.allow(
-        "worker",
-        *((TOPIC, "connect-", True, operation) for operation in ON_TOPICS),
-        (GROUP, "chista-connect", False, READ),
-        *((TOPIC, "it_my_", True, operation) for operation in ON_TOPICS),
-        *((TOPIC, "__debezium-heartbeat.it_my_", True, operation) for operation in ON_TOPICS),
-        (GROUP, "it_my_", True, READ),
-    )
-    with servers.secured_connect(folder, authority, secured_kafka, "worker") as made:
-        yield made
 
 
 @pytest.fixture
