@@ -23,12 +23,13 @@ TOPIC, GROUP = ResourceType.TOPIC, ResourceType.GROUP
 PREFIX = "it_secured"
 USERS = {
     name: f"{name}-secret-4f0c"
-    for name in ("admin", "airflow", "describing", "ungrouped", "stranger", "worker")
+    for name in ("admin", "airflow", "describing", "ungrouped", "unmirrored", "stranger", "worker")
 }
 RIGHTS = {
     # docs/security.md says that this is enough.
     "airflow": [(TOPIC, f"{PREFIX}.", True, READ), (GROUP, "chista", False, READ), (GROUP, "chista.", True, READ)],
     "describing": [(TOPIC, f"{PREFIX}.", True, DESCRIBE), (GROUP, "chista", False, READ)],
+    "unmirrored": [(TOPIC, f"{PREFIX}.", True, READ), (GROUP, "chista", False, READ)],
     "ungrouped": [(TOPIC, f"{PREFIX}.", True, READ)],
 }  # fmt: skip
 

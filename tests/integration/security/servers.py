@@ -74,10 +74,12 @@ def process(
 class SecuredKafka:
     """One broker; clients reach it by SASL_SSL only.
 
+    :param plain: port of the listener without TLS, on which only the server itself may do anything.
     :param users: password by user; ``admin`` may do everything, the others what :meth:`allow` gave them.
     """
 
     bootstrap: str
+    plain: int
     ca: Path
     users: Mapping[str, str]
     log: Path
@@ -169,7 +171,7 @@ def secured_kafka(folder: Path, authority: Authority, users: Mapping[str, str]) 
     log = folder / "broker.log"
     command = java(stack, "384m", "kafka.Kafka", str(properties))
     with process(command, log, lambda: kafka_problem(own) is None):
-        yield SecuredKafka(f"{HOST}:{port}", authority.ca, users, log)
+        yield SecuredKafka(f"{HOST}:{port}", own, authority.ca, users, log)
 
 
 @dataclass(frozen=True)

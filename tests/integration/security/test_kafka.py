@@ -49,16 +49,20 @@ WRONG = [
     ({"sasl_mechanism": "PLAIN"}, FatalError, "Kafka refused .*Unsupported SASL mechanism.*check .*sasl.mechanism"),
     ({"ssl_ca_location": "{stranger}"}, FatalError, "Kafka refused .*certificate verify failed.*check ssl.ca.location"),
     ({"security_protocol": "PLAINTEXT"}, TransientError, "brokers are down.*security.protocol is theirs"),
+    ({"bootstrap_servers": "127.0.0.1:{plain}"}, TransientError, "the client's last error: .*PLAINTEXT broker listener"),
     ({"bootstrap_servers": "127.0.0.1:{nobody}"}, TransientError, "the client's last error: .*Connection refused"),
 ]  # fmt: skip
 
 
-@pytest.fixture(params=WRONG, ids=lambda case: "-".join([*case[0]]))
+@pytest.fixture(params=WRONG, ids=lambda case: "-".join(f"{key}={value}" for key, value in case[0].items()))
 def wrong(
-    request: pytest.FixtureRequest, kafka_as: Callable[..., Kafka], stranger: Authority
+    request: pytest.FixtureRequest,
+    kafka_as: Callable[..., Kafka],
+    stranger: Authority,
+    secured_kafka: SecuredKafka,
 ) -> tuple[Kafka, type[ChistaError], str]:
     changed, kind, message = request.param
-    places = {"stranger": stranger.ca, "nobody": free_port()}
+    places = {"stranger": stranger.ca, "nobody": free_port(), "plain": secured_kafka.plain}
     return (
         kafka_as("airflow", **{key: text.format(**places) for key, text in changed.items()}),
         kind,

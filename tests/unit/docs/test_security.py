@@ -39,7 +39,7 @@ def test_kafkas_clients_are_made_of_it() -> None:
     hook = ChistaKafkaHook("kafka")
     hook.consumer().close()
     assert hook.admin().poll(0) == 0
-    secured = SecuredKafka("localhost:1", Path("ca.pem"), {"airflow": "secret"}, Path("log"))
+    secured = SecuredKafka("localhost:1", 2, Path("ca.pem"), {"airflow": "secret"}, Path("log"))
     assert CONNECTIONS["kafka"]["extra"].keys() == secured.client("airflow").keys()
 
 
