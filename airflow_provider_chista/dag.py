@@ -103,6 +103,7 @@ def archive_dag(
     purge_conn_id: str,
     capture_conn_id: str,
     capture_password: str | None = None,
+    connector_overrides: Mapping[str, object] | None = None,
     slot: str | None = None,
     publication: str = "chista",
     retention: timedelta = timedelta(days=365),
@@ -127,6 +128,7 @@ def archive_dag(
     :param source_conn_id: the source as the verify user; :param purge_conn_id: as the purge user.
     :param capture_conn_id: the source as the capture user, as the Connect worker reaches it.
     :param capture_password: config provider reference of the capture user's password, such as ``${env:NAME}``.
+    :param connector_overrides: further properties of the connector, such as those of TLS.
     :param slot: replication slot; :param publication: publication; PostgreSQL only.
     :param retention: age from which rows are archived by schedule, and below which none is purged.
     :param cron: ticks that bound the windows; None for a Dag without schedule.
@@ -180,6 +182,7 @@ def archive_dag(
             exclude=choices["exclude"],
             capture_conn_id=capture_conn_id,
             password=capture_password,
+            overrides=connector_overrides,
             slot=slot,
             publication=publication,
             **stream,

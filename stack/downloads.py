@@ -32,6 +32,11 @@ def kafka(stack: Stack) -> Path:
     return _maven(stack, f"kafka-{stack.versions['KAFKA_VERSION']}", "copy-dependencies@kafka")
 
 
+def connect_basic_auth(stack: Stack) -> Path:
+    """Connect's extension for basic authentication; the stack's own worker does without, tests start one that has it."""
+    return _maven(stack, f"connect-basic-auth-{stack.versions['KAFKA_VERSION']}", "copy@basic-auth")
+
+
 def debezium(stack: Stack) -> Path:
     """Connect's plugin path with the three Debezium connectors."""
     return _maven(stack, f"debezium-{stack.versions['DEBEZIUM_VERSION']}", "unpack@debezium")

@@ -35,10 +35,16 @@ _EARLIEST, _LATEST = _OffsetSpec.earliest(), _OffsetSpec.latest()  # type: ignor
 _GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 _FATAL = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant READ and DESCRIBE on the topic to the connection's user",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "grant READ on the consumer group to the connection's user",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: (
+        "grant READ on the consumer group (the connection's group.id, else chista) to the connection's user"
+    ),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant DESCRIBE on the cluster to the connection's user",
-    KafkaError._AUTHENTICATION: "check the SASL settings of the Kafka connection",
-    KafkaError._SSL: "check the TLS settings of the Kafka connection",
+    KafkaError._AUTHENTICATION: (
+        "check security.protocol, sasl.mechanism, sasl.username and sasl.password of the Kafka connection"
+    ),
+    KafkaError._SSL: (
+        "check ssl.ca.location of the Kafka connection: the file of the authority that signed the brokers' certificates"
+    ),
 }
 
 
@@ -125,14 +131,16 @@ class Kafka:
 
     :param consumer: makes a consumer that never commits or resets by itself and reports partition ends.
     :param admin: makes an admin client.
+    :param trouble: the last error that the clients told of unasked; one that may not log in only times out otherwise.
     """
 
     consumer: Callable[[], Consumer]
     admin: Callable[[], AdminClient]
+    trouble: Callable[[], KafkaError | None] = lambda: None
 
     def ping(self) -> str:
         """The cluster's id; :class:`TransientError` when it does not answer."""
-        with kafka_errors("asking for the cluster's id"):
+        with kafka_errors("asking for the cluster's id", self.trouble):
             admin = self.admin()  # named, since a client without a reference ends before its answer
             return str(admin.describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id)
 
@@ -153,7 +161,7 @@ class Kafka:
     def describe_existing(self, topics: Sequence[str]) -> dict[str, TopicState]:
         """Look at those of several topics that exist, at once; errors as :meth:`describe`."""
         admin = self.admin()
-        with kafka_errors(f"describing {', '.join(topics)}"):
+        with kafka_errors(f"describing {', '.join(topics)}", self.trouble):
             cluster = admin.describe_cluster(request_timeout=REQUEST_SECONDS).result().cluster_id
             futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
             described = {}
@@ -211,7 +219,7 @@ class Kafka:
         nothing = Records(min(open_ranges))
         consumer = self.consumer()
         try:
-            with kafka_errors(f"reading {topic}"):
+            with kafka_errors(f"reading {topic}", self.trouble):
                 consumer.assign([TopicPartition(topic, p, span[0]) for p, span in open_ranges.items()])
                 last = time.monotonic()
                 while open_ranges and not stopped():
@@ -284,19 +292,36 @@ def _records(partition: int, messages: Sequence[Any]) -> Records:
     return records
 
 
-def _classified(error: Any, doing: str) -> ChistaError:
+def _classified(error: Any, doing: str, trouble: KafkaError | None = None) -> ChistaError:
+    if trouble is not None and trouble.code() in _FATAL and error.code() not in _FATAL:
+        error = trouble
     remedy = _FATAL.get(error.code())
     if remedy:
         return FatalError(f"Kafka refused {doing}: {error.str()}; {remedy}")
     return TransientError(
-        f"Kafka could not finish {doing}: {error.str()} ({error.name()}); check that the brokers are up"
+        f"Kafka could not finish {doing}: {error.str()} ({error.name()}){_because(trouble)}; check that the brokers are up "
+        "and security.protocol is theirs"
     )
 
 
+def _because(trouble: KafkaError | None) -> str:
+    return f"; the client's last error: {trouble.str()} ({trouble.name()})" if trouble else ""
+
+
 @contextmanager
-def kafka_errors(doing: str) -> Iterator[None]:
-    """Raise :class:`FatalError` or :class:`TransientError` for any KafkaException inside the block."""
+def kafka_errors(doing: str, trouble: Callable[[], KafkaError | None] = lambda: None) -> Iterator[None]:
+    """Raise :class:`FatalError` or :class:`TransientError` for any KafkaException inside the block.
+
+    :param trouble: as of :class:`Kafka`; it also decides about a :class:`TransientError` of the block.
+    """
     try:
         yield
     except KafkaException as error:
-        raise _classified(error.args[0], doing) from error
+        raise _classified(error.args[0], doing, trouble()) from error
+    except TransientError as error:
+        cause = trouble()
+        if cause is not None and cause.code() in _FATAL:
+            raise _classified(cause, doing) from error
+        if cause is not None:
+            raise TransientError(f"{error}{_because(cause)}") from error
+        raise

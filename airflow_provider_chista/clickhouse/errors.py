@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from urllib3.exceptions import HTTPError
 
+from airflow_provider_chista import tls
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 
 TRANSIENT_CODES: dict[int, str] = {
@@ -43,6 +44,13 @@ REMEDIES: dict[int, str] = {
     516: "check login and password of the ClickHouse connection",
 }
 
+TLS_ON = "set the connection's extra field 'secure' to true"
+TLS_SETTINGS = {
+    "ca": 'extra field \'client_kwargs\' of the connection, {"ca_cert": "/path/ca.pem"}',
+    "on": TLS_ON,
+    "off": "set the connection's extra field 'secure' to false",
+}
+
 
 class TooManyPartitionsError(FatalError):
     """One block has rows of more ClickHouse partitions than the server takes at once."""
@@ -63,13 +71,19 @@ def classified(error: Exception, doing: str) -> ChistaError:
         return TransientError(
             f"ClickHouse could not finish {doing} ({TRANSIENT_CODES[code]}, code {code}): {text}"
         )
-    if isinstance(error, (OperationalError, HTTPError, OSError)):
-        return TransientError(f"ClickHouse did not answer while {doing}: {text}; check that the server is up")
-    if isinstance(error, DatabaseError) and any(
-        word in text for word in ("HTTPDriver", "Connection", "timed out")
-    ):
-        return TransientError(f"ClickHouse did not answer while {doing}: {text}; check that the server is up")
-    return FatalError(f"ClickHouse refused {doing}: {text}")
+    unanswered = isinstance(error, (OperationalError, HTTPError, OSError)) or (
+        isinstance(error, DatabaseError)
+        and any(word in text for word in ("HTTPDriver", "Connection", "timed out"))
+    )
+    if not unanswered:
+        return FatalError(f"ClickHouse refused {doing}: {text}")
+    fault = tls.remedy(text, **TLS_SETTINGS)
+    if fault:
+        return FatalError(f"ClickHouse cannot be reached by TLS while {doing}: {text}; {fault}")
+    hint = "" if "https://" in text else tls.hint(text, on=TLS_ON)
+    return TransientError(
+        f"ClickHouse did not answer while {doing}: {text}; check that the server is up{hint}"
+    )
 
 
 @contextmanager

@@ -318,6 +318,7 @@ _SENSITIVE = re.compile(
     r"password|passphrase|secret|token|credential|jaas|ssl\.keystore\.key|api\.?key", re.IGNORECASE
 )
 _REFERENCE = re.compile(r"\$\{[^{}]+\}")
+_JAAS_PASSWORD = re.compile(r'password="([^"]+)"')
 
 
 def redact(config: Mapping[str, str]) -> dict[str, str]:
@@ -335,7 +336,10 @@ def secrets_of(config: Mapping[str, str]) -> list[str]:
         for key, value in config.items()
         if _SENSITIVE.search(key) and value and not _is_reference(value)
     }
-    return sorted(found, key=len, reverse=True)
+    inner = {
+        secret for value in found for secret in _JAAS_PASSWORD.findall(value) if not _is_reference(secret)
+    }
+    return sorted(found | inner, key=len, reverse=True)
 
 
 def _is_reference(value: str) -> bool:

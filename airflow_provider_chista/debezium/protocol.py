@@ -8,8 +8,8 @@ carry that out. So both decide alike what is worth another try:
 * 404 without Connect's own message: the worker answers so for the first seconds after its port opened. Again for
   ``startup`` seconds, then :class:`FatalError`, since then something else listens there;
 * 404 with Connect's message: :class:`NotFoundError`;
-* 400 (also where Connect wraps it into 500), 401, 403, every other 4xx, a certificate that does not verify:
-  :class:`FatalError` at once.
+* 400 (also where Connect wraps it into 500), 401, 403, every other 4xx, a certificate that does not verify, TLS on one
+  side only: :class:`FatalError` at once.
 
 The worker's own message is part of every exception. Literal passwords of a configuration that was sent are cut out.
 """
@@ -25,10 +25,18 @@ from urllib.parse import quote
 
 import httpx
 
+from airflow_provider_chista import tls
 from airflow_provider_chista.debezium.config import secrets_of
 from airflow_provider_chista.errors import FatalError, TransientError
 
 T = TypeVar("T")
+
+TLS_ON = "write https:// into the connection's URL"
+TLS_SETTINGS = {
+    "ca": "field 'ca_file' of the connection",
+    "on": TLS_ON,
+    "off": "write http:// into the connection's URL",
+}
 
 
 class NotFoundError(FatalError):
@@ -195,7 +203,7 @@ class Operations:
         if status == 404 and message in ("", "HTTP 404 Not Found"):
             return reason, min(self.policy.startup, self.policy.patience)
         hint = {
-            401: "; check user and password of the connection",
+            401: "; check user and password of the kafka_connect connection",
             403: "; the user of the connection lacks the right",
         }.get(status, "")
         error = NotFoundError if status == 404 else FatalError
@@ -203,12 +211,13 @@ class Operations:
 
     def _judge_transport(self, error: httpx.TransportError) -> str:
         text = str(error) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in text:
+        remedy = tls.remedy(text, **TLS_SETTINGS)
+        if remedy:
             raise FatalError(
-                f"Kafka Connect at {self.url} cannot be reached safely: {text}; "
-                "give the CA file in the connection"
+                f"Kafka Connect at {self.url} cannot be reached by TLS: {text}; {remedy}"
             ) from error
-        return f"no answer ({text})"
+        hint = "" if self.url.startswith("https:") else tls.hint(text, on=TLS_ON)
+        return f"no answer ({text}){hint}"
 
     def _info(self) -> Steps[dict[str, str]]:
         return dict((yield from self._exchange(Request("GET", "/"))))

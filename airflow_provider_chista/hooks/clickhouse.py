@@ -15,6 +15,11 @@ ANSWER_SECONDS = 60
 """Longest wait for an answer unless the connection says otherwise; the driver's own default is 300 s."""
 
 
+FLAGS = ("secure", "verify")
+CLIENT_KWARGS = ("ca_cert", "client_cert", "client_cert_key", "server_host_name", "tls_mode")
+"""The driver's TLS settings that the official hook reads from ``client_kwargs`` alone."""
+
+
 class ChistaClickHouseHook(BaseHook):
     """Clients of ClickHouse over the official provider's hook and its connection type ``clickhouse``.
 
@@ -58,12 +63,7 @@ class ChistaClickHouseHook(BaseHook):
         from airflow_provider_chista.clickhouse.errors import translated
 
         connection = self.get_connection(self.clickhouse_conn_id)
-        if isinstance(connection.extra_dejson.get("secure"), str):
-            # The official hook takes every text as true; a connection given as a URI has only texts.
-            raise FatalError(
-                f"extra field 'secure' of connection {self.clickhouse_conn_id} is the text "
-                f"{connection.extra_dejson['secure']!r}; give it as JSON true or false"
-            )
+        self._check(connection.extra_dejson)
         hook = ClickHouseHook(
             clickhouse_conn_id=self.clickhouse_conn_id,
             database=self.database,
@@ -76,3 +76,18 @@ class ChistaClickHouseHook(BaseHook):
         )
         with translated(f"connecting to {connection.host or 'localhost'}"):
             return hook.get_client()
+
+    def _check(self, extra: dict[str, Any]) -> None:
+        for name in FLAGS:
+            # The official hook takes every text as true; a connection given as a URI has only texts.
+            if isinstance(extra.get(name), str):
+                raise FatalError(
+                    f"extra field {name!r} of connection {self.clickhouse_conn_id} is the text "
+                    f"{extra[name]!r}; give it as JSON true or false"
+                )
+        ignored = [name for name in CLIENT_KWARGS if name in extra]
+        if ignored:
+            raise FatalError(
+                f"extra field {ignored[0]!r} of connection {self.clickhouse_conn_id} would be ignored; "
+                f'write it into the field \'client_kwargs\': {{"{ignored[0]}": "..."}}'
+            )

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakSet
 
 from airflow.providers.apache.kafka.hooks.base import KafkaBaseHook
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -27,6 +28,10 @@ REQUIRED: dict[str, object] = {
 }
 """Consumer settings that neither the connection nor a caller can change."""
 
+LOG_LEVEL = 2
+"""Only what is critical: librdkafka writes each failed connection to standard error, twenty a second, and
+:class:`ErrorLog` gets them all."""
+
 TUNED: dict[str, object] = {
     "group.id": "chista",
     # librdkafka sleeps a second by default when its queue is full: measured 0.3 instead of 1.2 million messages a second.
@@ -39,6 +44,7 @@ TUNED: dict[str, object] = {
     "queued.min.messages": 50_000,
     "queued.max.messages.kbytes": 32 * 1024,
     "log.connection.close": False,
+    "log_level": LOG_LEVEL,
 }
 """Consumer settings that the connection's extra may change."""
 
@@ -47,39 +53,58 @@ ADMIN_ONLY_PREFIXES = (
     "security.",
     "sasl.",
     "ssl.",
+    "enable.ssl.",
+    "enable.sasl.",
+    "https.",
     "client.",
     "socket.",
     "broker.",
     "metadata.",
     "reconnect.",
 )
-CALLBACKS = ("error_cb", "oauth_cb")
+ADMIN_TOO = ("error_cb", "oauth_cb", "log_level")
+
+
+SECURITY = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+INTERRUPTED = ("Disconnected", "closed by peer", "transport error", "reset by peer", "timed out")
+"""What the text of a refusal says when in truth the line broke during the handshake."""
 
 
 class ErrorLog:
-    """librdkafka's ``error_cb``: keeps the last error for messages, logs each kind of error at most every 10 seconds.
+    """librdkafka's ``error_cb``: keeps the last errors for messages, logs each kind of error at most every 10 seconds.
 
     With a wrong password or an unknown certificate authority every call only times out; the reason comes here alone. While
     a broker is down the same error comes twenty times a second.
     """
 
     EVERY_SECONDS = 10.0
+    RECENT_SECONDS = 30.0
 
     def __init__(self) -> None:
-        self.last: str | None = None
         self._logged: dict[int, float] = {}
+        self._refusal: tuple[float, KafkaError] | None = None
+        self._other: tuple[float, KafkaError] | None = None
 
     def __call__(self, error: KafkaError) -> None:
         """Take one error from librdkafka."""
-        self.last = f"{error.name()}: {error.str()}"
-        now = time.monotonic()
-        if now - self._logged.get(error.code(), -self.EVERY_SECONDS) >= self.EVERY_SECONDS:
-            self._logged[error.code()] = now
-            log.warning("Kafka client: %s", self.last)
+        if error.code() in SECURITY and any(word in error.str() for word in INTERRUPTED):
+            error = KafkaError(KafkaError._TRANSPORT, error.str())
+        code, now = error.code(), time.monotonic()
+        if code in SECURITY:
+            self._refusal = now, error
+        elif code != KafkaError._ALL_BROKERS_DOWN or self.last() is None:
+            # That all brokers are down follows from errors that say more, where there are any.
+            self._other = now, error
+        if now - self._logged.get(code, -self.EVERY_SECONDS) >= self.EVERY_SECONDS:
+            self._logged[code] = now
+            log.warning("Kafka client: %s: %s", error.name(), error.str())
 
-    def because(self) -> str:
-        """The last error as the end of a message, or nothing when there was none."""
-        return f" (the client's last error: {self.last})" if self.last else ""
+    def last(self) -> KafkaError | None:
+        """The last error of the last 30 seconds; a refusal (authentication, certificates) before any other."""
+        for kept in (self._refusal, self._other):
+            if kept and time.monotonic() - kept[0] < self.RECENT_SECONDS:
+                return kept[1]
+        return None
 
 
 class ChistaKafkaHook(KafkaBaseHook):
@@ -94,6 +119,7 @@ class ChistaKafkaHook(KafkaBaseHook):
     def __init__(self, kafka_config_id: str = KafkaBaseHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(kafka_config_id=kafka_config_id, **kwargs)  # type: ignore[no-untyped-call]
         self.errors = ErrorLog()
+        self._admins: WeakSet[AdminClient] = WeakSet()
 
     def consumer(self, overrides: Mapping[str, object] | None = None) -> Consumer:
         """A new consumer, to be given partitions by ``assign``; the caller closes it.
@@ -119,11 +145,17 @@ class ChistaKafkaHook(KafkaBaseHook):
         kept = {
             key: value
             for key, value in config.items()
-            if key.startswith(ADMIN_ONLY_PREFIXES) or key in CALLBACKS
+            if key.startswith(ADMIN_ONLY_PREFIXES) or key in ADMIN_TOO
         }
-        # Level 6 tells at each end what the client threw away; a task's log shows it as an error.
-        admin: AdminClient = self._made(AdminClient, {"log_level": 4, **kept})
+        admin: AdminClient = self._made(AdminClient, {"log_level": LOG_LEVEL, **kept})
+        self._admins.add(admin)
         return admin
+
+    def trouble(self) -> KafkaError | None:
+        """What the hook's clients last told of unasked: refused, broken or missing connections to the brokers."""
+        for admin in list(self._admins):
+            admin.poll(0)  # only then does an admin client tell
+        return self.errors.last()
 
     def bootstrap_servers(self) -> str:
         """The brokers' addresses as the connection has them, for the connector's schema history."""

@@ -96,7 +96,7 @@ class Services:
         """The Kafka cluster."""
         if self._kafka is None:
             hook = ChistaKafkaHook(self.ids.kafka)
-            self._kafka = Kafka(consumer=hook.consumer, admin=hook.admin)
+            self._kafka = Kafka(consumer=hook.consumer, admin=hook.admin, trouble=hook.trouble)
         return self._kafka
 
     def archived(self, name: TableId, target: TableId) -> Table:

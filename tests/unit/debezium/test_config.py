@@ -286,7 +286,22 @@ def test_redaction_hides_literal_secrets_and_keeps_references():
         "prefix-${env:X}",
         "-----BEGIN",
         "p4ss",
+        "pw",
     ]
+
+
+def test_the_schema_history_can_log_in_to_kafka_by_reference():
+    jaas = 'ScramLoginModule required username="worker" password="${env:KAFKA_PASSWORD}";'
+    login = {"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512", "sasl.jaas.config": jaas}
+    overrides = {
+        f"schema.history.internal.{side}.{key}": value
+        for side in ("producer", "consumer")
+        for key, value in login.items()
+    }
+    config = replace(MYSQL, overrides=overrides).config()
+    assert {key: config[key] for key in overrides} == overrides
+    # The reference inside the text is no secret of its own: masking it would hide it where it is shown to be one.
+    assert secrets_of(config) == [jaas]
 
 
 def test_no_setting_of_ours_is_taken_for_a_secret():

@@ -13,9 +13,17 @@ def define(monkeypatch, **fields):
     return ChistaClickHouseHook("clickhouse_test")
 
 
-def test_a_textual_secure_flag_is_refused_because_every_text_would_mean_true(monkeypatch):
-    with pytest.raises(FatalError, match="'secure' of connection clickhouse_test is the text 'false'"):
-        define(monkeypatch, host="127.0.0.1", extra={"secure": "false"}).get_client()
+@pytest.mark.parametrize("flag", ["secure", "verify"])
+def test_a_textual_flag_is_refused_because_every_text_would_mean_true(monkeypatch, flag):
+    with pytest.raises(FatalError, match=f"'{flag}' of connection clickhouse_test is the text 'false'"):
+        define(monkeypatch, host="127.0.0.1", extra={flag: "false"}).get_client()
+
+
+def test_an_authority_where_the_official_hook_does_not_look_is_refused(monkeypatch):
+    with pytest.raises(
+        FatalError, match=r"'ca_cert' of connection clickhouse_test would be ignored; .*'client_kwargs'"
+    ):
+        define(monkeypatch, host="127.0.0.1", extra={"secure": True, "ca_cert": "/etc/ca.pem"}).get_client()
 
 
 def test_a_server_that_is_down_is_transient(monkeypatch):

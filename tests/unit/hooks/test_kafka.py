@@ -104,28 +104,68 @@ def test_no_secret_is_logged_or_in_an_error(hook, caplog):
     assert "hunter22" not in str(error.value) + caplog.text
 
 
-def test_the_reason_of_a_silent_client_is_kept(hook):
+@pytest.mark.parametrize("kind", ["consumer", "admin"])
+def test_the_reason_of_a_silent_client_is_kept(hook, kind):
     made = hook(**{"bootstrap.servers": "127.0.0.1:1", "reconnect.backoff.max.ms": 100})
-    consumer = made.consumer()
+    client = getattr(made, kind)()
     for _ in range(20):
-        consumer.poll(0.1)
-        if made.errors.last:
+        client.poll(0.1)
+        if made.trouble() and made.trouble().code() == KafkaError._TRANSPORT:
             break
-    consumer.close()
-    assert (
-        "Connect to ipv4#127.0.0.1:1 failed" in made.errors.because()
-        or "brokers are down" in made.errors.because()
-    )
+    if kind == "consumer":
+        client.close()
+    assert "Connect to ipv4#127.0.0.1:1 failed: Connection refused" in made.trouble().str()
+
+
+REFUSED = KafkaError(KafkaError._AUTHENTICATION, "invalid credentials")
+AWAY = KafkaError(KafkaError._TRANSPORT, "broker is away")
+ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
 
 
 def test_repeated_errors_are_logged_once_in_ten_seconds(caplog):
     errors = ErrorLog()
-    assert errors.because() == ""
     for _ in range(50):
-        errors(KafkaError(KafkaError._TRANSPORT, "broker is away"))
-    errors(KafkaError(KafkaError._AUTHENTICATION, "wrong password"))
+        errors(AWAY)
+    errors(REFUSED)
     assert [record.getMessage() for record in caplog.records] == [
         "Kafka client: _TRANSPORT: broker is away",
-        "Kafka client: _AUTHENTICATION: wrong password",
+        "Kafka client: _AUTHENTICATION: invalid credentials",
     ]
-    assert errors.because() == " (the client's last error: _AUTHENTICATION: wrong password)"
+
+
+@pytest.mark.parametrize(
+    ("told", "last"),
+    [
+        ([], None),
+        ([ALL_DOWN], ALL_DOWN),
+        ([AWAY, ALL_DOWN], AWAY),
+        ([ALL_DOWN, AWAY], AWAY),
+        ([REFUSED, AWAY, ALL_DOWN], REFUSED),
+        ([AWAY, REFUSED], REFUSED),
+    ],
+)
+def test_the_error_that_says_most_is_the_last_one(told, last):
+    errors = ErrorLog()
+    for error in told:
+        errors(error)
+    assert errors.last() is last
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SSL handshake failed: SSL transport error: Connection reset by peer", "SASL failed: Disconnected"],
+)
+@pytest.mark.parametrize("code", [KafkaError._SSL, KafkaError._AUTHENTICATION])
+def test_a_handshake_that_was_interrupted_is_a_broken_line_and_no_refusal(code, text):
+    errors = ErrorLog()
+    errors(KafkaError(code, text))
+    assert (errors.last().code(), errors.last().str()) == (KafkaError._TRANSPORT, text)
+    errors(AWAY)
+    assert errors.last() is AWAY
+
+
+def test_an_error_of_long_ago_explains_nothing(monkeypatch):
+    errors = ErrorLog()
+    errors(REFUSED)
+    monkeypatch.setattr(ErrorLog, "RECENT_SECONDS", 0.0)
+    assert errors.last() is None
