@@ -15,7 +15,7 @@ from clickhouse_connect.driver.query import arrow_buffer
 
 from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.clickhouse import layout, sql
-from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.clickhouse.errors import in_turn, translated
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.model import Kind, Table, TableId
 from airflow_provider_chista.temporal import day_of, microsecond_of
@@ -34,6 +34,7 @@ _LONGEST_BESIDE_A_FILE = 100_000
 """Bytes of a statement that is sent with a file; the server's ``http_max_field_value_size`` (131,072) bounds it."""
 
 
+@in_turn
 def insert_block(client: Client, target: TableId, block: pa.Table, token: str) -> None:
     """Insert one block and wait for the acknowledgement; the same token twice stores it once.
 
@@ -70,6 +71,7 @@ class DeletedKey:
     source_time_ms: int
 
 
+@in_turn
 def apply_deletes(
     client: Client, types: TypeMap, table: Table, target: TableId, deletes: Sequence[DeletedKey]
 ) -> None:
@@ -108,6 +110,7 @@ def apply_deletes(
         client.command(statement, external_data=keys, settings={"insert_deduplicate": 0})
 
 
+@in_turn
 def apply_truncate(client: Client, table: Table, target: TableId, truncate: DeletedKey) -> None:
     """Mark every row that is older than a TRUNCATE as deleted, each keeping its content; twice changes nothing."""
     at = "fromUnixTimestamp64Milli({at:Int64}, 'UTC')"
