@@ -1,31 +1,43 @@
 """Clusters: where tables are made, and the settings with which what one replica acknowledged is on most of them.
 
-A table of one shard is on every replica of it. An insert is acknowledged when a majority has it, and a read waits for
-nothing but sees every acknowledged insert, whichever replica answers it, or fails. On tables that are not replicated none
-of the settings has an effect, so every client has them.
+A replicated table is on every replica of its shard. An insert is acknowledged when most of them have it, and a read sees
+every acknowledged insert, whichever replica answers it, or is an error. On tables that are not replicated the settings
+have no effect, so every client has them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.errors import FatalError
 
-CLIENT_SETTINGS: dict[str, str | int] = {
-    "insert_quorum": "auto",
-    "insert_quorum_parallel": 0,
-    "insert_quorum_timeout": 30_000,
-    "select_sequential_consistency": 1,
-    "insert_keeper_max_retries": 2,
-    "distributed_ddl_task_timeout": 45,
-    "distributed_ddl_output_mode": "throw",
-    "replication_wait_for_inactive_replica_timeout": 30,
-}
-"""Settings of every statement of every client. Waits are shorter than the one for an answer (60 s), so that the server says
-what it waited for. ``docs/clusters.md`` tells what each is for."""
+
+class ClientSetting(NamedTuple):
+    """A ClickHouse setting of every statement, with its reason."""
+
+    name: str
+    value: str | int
+    reason: str
+
+
+SETTINGS = (
+    ClientSetting("insert_quorum", "auto", "an insert is acknowledged when most replicas have it"),
+    ClientSetting("insert_quorum_parallel", 0, "the next one has the ones before it, which consistent reads need"),
+    ClientSetting("insert_quorum_timeout", 30_000, "milliseconds until an insert without a majority is an error"),
+    ClientSetting("select_sequential_consistency", 1, "a read sees every acknowledged insert, or is an error"),
+    ClientSetting("insert_keeper_max_retries", 2, "without Keeper an insert is an error at once; the default waits 140 s"),
+    ClientSetting("distributed_ddl_task_timeout", 45, "seconds until a server that does not answer `ON CLUSTER` is an error"),
+    ClientSetting("distributed_ddl_output_mode", "throw", "what fails on one server is an error"),
+    ClientSetting("replication_wait_for_inactive_replica_timeout", 30, "seconds that ALTER waits for a replica that is down"),
+)  # fmt: skip
+"""Settings of clusters. Waits are shorter than the one for an answer (60 s), so that the server says what it waited for."""
+
+CLIENT_SETTINGS: dict[str, str | int] = {setting.name: setting.value for setting in SETTINGS}
+"""The same, as a client takes them."""
 
 ALTER_SETTINGS: dict[str, int] = {"mutations_sync": 2, "alter_sync": 2}
 """An ALTER is done when every replica has done it."""
