@@ -135,6 +135,26 @@ def test_plain_tables_are_refused_where_replicated_ones_are_asked_for(pair: Pair
     assert str(ddl.ensure_table(client, TYPES, NUMBERS, target)) == "fits already"
 
 
+def test_a_plain_table_is_made_anew_as_the_documentation_says(pair: Pair) -> None:
+    """``docs/clusters.md``, going over: what was gone at the source and added since is in the new table too."""
+    client, target = pair[0].client(), new()
+    before = TableId(target.schema, "numbers_before")
+    ddl.ensure_table(client, TYPES, WIDER, target)
+    ddl.ensure_table(client, TYPES, NUMBERS, target)
+    client.command(f"RENAME TABLE {sql.table(target)} TO {sql.table(before)}")
+    statement = str(client.query(f"SHOW CREATE TABLE {sql.table(before)}").result_rows[0][0])
+    for old, changed in (
+        (f"{before}", f"{target}"),
+        ("ENGINE = ReplacingMergeTree", "ENGINE = ReplicatedReplacingMergeTree"),
+        ("non_replicated_deduplication_window = 1000", "replicated_deduplication_window = 1000"),
+    ):
+        assert old in statement
+        statement = statement.replace(old, changed, 1)
+    client.command(statement)
+    assert str(ddl.ensure_table(client, TYPES, NUMBERS, target, placement=REPLICATED)) == "fits already"
+    assert engines(client, target.schema)["numbers"] == "ReplicatedReplacingMergeTree"
+
+
 @pytest.mark.parametrize(
     ("definition", "named"),
     [
