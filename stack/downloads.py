@@ -42,9 +42,14 @@ def debezium(stack: Stack) -> Path:
     return _maven(stack, f"debezium-{stack.versions['DEBEZIUM_VERSION']}", "unpack@debezium")
 
 
+def zookeeper(stack: Stack) -> Path:
+    """The jars of ZooKeeper that Kafka's do not have; in a class path with those they are a server. Only tests ask for it."""
+    return _maven(stack, f"zookeeper-{stack.versions['ZOOKEEPER_VERSION']}", "copy@zookeeper")
+
+
 def _maven(stack: Stack, name: str, goal: str) -> Path:
     target = stack.cache / name
-    # One lock for both goals: Maven's local repository is not made for two at once.
+    # One lock for all goals: Maven's local repository is not made for two at once.
     with locked(stack.cache / ".maven.lock"):
         if target.is_dir():
             return target
@@ -70,6 +75,8 @@ def maven_properties(versions: dict[str, str]) -> dict[str, str]:
         "kafka.scala": versions["KAFKA_SCALA"],
         "log4j.version": versions["LOG4J_VERSION"],
         "debezium.version": versions["DEBEZIUM_VERSION"],
+        "zookeeper.version": versions["ZOOKEEPER_VERSION"],
+        "metrics.version": versions["METRICS_VERSION"],
         "maven.dependency.plugin.version": versions["MAVEN_DEPENDENCY_PLUGIN_VERSION"],
     }
 

@@ -111,6 +111,7 @@ def load(root: Path) -> dict[str, Any]:
     """``docker-compose.yaml`` with its includes, interpolated from their env files, as a plain dictionary.
 
     Reads what these files use of the format: ``include`` with ``path`` and ``env_file`` lists, anchors, ``${NAME}``, ``$$``.
+    Services of profiles are there too.
 
     :raises KeyError: for a variable that no env file has.
     """
@@ -189,9 +190,14 @@ def _relative(path: str, root: Path) -> str:
 def differences(model: Model, stack: Stack) -> list[str]:
     """Everything in which the containers of a model differ from the native stack, a sentence each; empty when nothing does.
 
+    Those of a profile are no part of it (``stack/drift_cluster.py``).
     ``stack`` must have the default base port: that is what the containers publish.
     """
-    services = containers(model, stack.root)
+    services = {
+        name: container
+        for name, container in containers(model, stack.root).items()
+        if not model["services"][name].get("profiles")
+    }
     declared = set(model.get("volumes") or {})
     lost = [
         f"{name}: volume {volume} is not declared"

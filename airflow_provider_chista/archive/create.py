@@ -9,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.clickhouse import ddl
 from airflow_provider_chista.clickhouse.choices import Choice, Choices
+from airflow_provider_chista.clickhouse.cluster import HERE, Placement
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.sources.base import Source
@@ -22,6 +23,7 @@ def create(
     target: TableId,
     choices: Choices,
     log: Callable[[str], None] = lambda text: None,
+    placement: Placement = HERE,
 ) -> ddl.TableChange:
     """Create an archive table, or let it follow the source's columns.
 
@@ -42,4 +44,4 @@ def create(
                 f"column {name} of {table_id} has values outside of the years 1 to 9999, so {target} holds it as String"
             )
         choices = replace(choices, types={**choices.types, **{name: Choice("String") for name in wide}})
-    return ddl.ensure_table(client, types, table, target, choices)
+    return ddl.ensure_table(client, types, table, target, choices, placement)

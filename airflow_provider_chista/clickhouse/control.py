@@ -16,13 +16,14 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
 from airflow_provider_chista.clickhouse import sql
-from airflow_provider_chista.clickhouse.errors import translated
+from airflow_provider_chista.clickhouse.cluster import HERE, Placement
+from airflow_provider_chista.clickhouse.errors import in_turn, translated
 from airflow_provider_chista.clickhouse.send import send
 from airflow_provider_chista.model import TableId
 
 DEFAULT_DATABASE = "chista"
 
-_DEDUPLICATED = "SETTINGS non_replicated_deduplication_window = 100"
+_DEDUPLICATION_WINDOW = 100
 
 TABLES: dict[str, str] = {
     "positions": """
@@ -110,24 +111,50 @@ class Control:
 
     :param client: a clickhouse-connect client.
     :param database: the state database.
+    :param placement: where its tables are made.
     """
 
     client: Client
     database: str = DEFAULT_DATABASE
+    placement: Placement = HERE
 
     def name(self, table: str) -> str:
         """Quoted name of a control table."""
         return sql.table(TableId(self.database, table))
 
     def ensure(self) -> None:
-        """Create the database and the tables that are missing."""
-        with translated(f"creating the state tables in {self.database}"):
-            self.client.command(f"CREATE DATABASE IF NOT EXISTS {sql.identifier(self.database)}")
-            for table, definition in TABLES.items():
-                self.client.command(
-                    f"CREATE TABLE IF NOT EXISTS {self.name(table)} {definition} {_DEDUPLICATED}"
-                )
+        """Create the database and the tables that are missing.
 
+        :raises FatalError: replicated tables are asked for, and there are others, or the cluster is none for an archive.
+        """
+        with translated(f"creating the state tables in {self.database}"):
+            found = self.client.query(
+                "SELECT name, engine FROM system.tables WHERE database = {database:String}",
+                parameters={"database": self.database},
+            ).result_rows
+            engines: dict[str, str] = {row[0]: row[1] for row in found}
+            for table in TABLES.keys() & engines.keys():
+                self.placement.require_engine(f"{self.database}.{table}", engines[table])
+            missing = [table for table in TABLES if table not in engines]
+            if missing:
+                self.placement.require(self.client)
+                on_cluster = self.placement.on_cluster
+                self.client.command(
+                    f"CREATE DATABASE IF NOT EXISTS {sql.identifier(self.database)}{on_cluster}"
+                )
+            for table in missing:
+                self.client.command(self.create_statement(table))
+
+    def create_statement(self, table: str) -> str:
+        """The CREATE TABLE of a control table."""
+        columns, _, engine = TABLES[table].partition(") ENGINE = ")
+        return (
+            f"CREATE TABLE IF NOT EXISTS {self.name(table)}{self.placement.on_cluster} {columns})"
+            f" ENGINE = {self.placement.engine(engine)}"
+            f" SETTINGS {self.placement.deduplication(_DEDUPLICATION_WINDOW)}"
+        )
+
+    @in_turn
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]], token: str | None = None) -> None:
         """Insert rows (all with the same columns) and wait for the acknowledgement.
 
@@ -153,6 +180,7 @@ class Control:
             result = self.client.query(statement, parameters=dict(parameters), external_data=external)
         return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
+    @in_turn
     def execute(self, statement: str, parameters: Mapping[str, Any], doing: str) -> None:
         """A statement without a result, such as INSERT … SELECT, with bound parameters."""
         with translated(doing):

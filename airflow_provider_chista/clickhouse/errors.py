@@ -7,8 +7,12 @@ the outcome of the request is unknown, and the deduplication token makes its rep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from urllib3.exceptions import HTTPError
@@ -16,11 +20,18 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_chista import tls
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+TURN_SECONDS = 30.0
+"""How long a write waits for its turn behind those of others (:func:`in_turn`)."""
+
+_QUORUM_PENDING = 286
+
 TRANSIENT_CODES: dict[int, str] = {
     3: "unexpected end of the request",
     107: "a file was not there, a part may be moving",
     159: "the query ran longer than max_execution_time",
-    164: "the server is read-only",
     202: "too many simultaneous queries",
     203: "no free connection",
     209: "socket timeout",
@@ -29,7 +40,10 @@ TRANSIENT_CODES: dict[int, str] = {
     242: "the table is read-only, its Keeper session may be lost",
     252: "too many parts; merges are behind",
     285: "too few live replicas",
+    286: "another insert into the table waits for its quorum",
+    289: "this replica does not have the last insert yet",
     319: "unknown status of the insert",
+    341: "not every replica has finished",
     425: "system error",
     999: "Keeper exception",
 }
@@ -38,10 +52,15 @@ REMEDIES: dict[int, str] = {
     16: "create the table again with CreateArchiveTableOperator, which adds new columns",
     60: "create it with CreateArchiveTableOperator",
     81: "create the database, or let CreateArchiveTableOperator do it",
+    139: "a replicated table needs the macros shard and replica in the server's configuration (docs/clusters.md)",
+    164: "the connection's user must not be read-only",
     192: "check the login of the ClickHouse connection",
     194: "check login and password of the ClickHouse connection",
+    225: "a replicated table needs ClickHouse Keeper in the server's configuration (docs/clusters.md)",
+    392: "ON CLUSTER needs Keeper and distributed_ddl in the server's configuration; without them leave chista_cluster out",
     497: "grant what is missing to the connection's user (docs/grants.md)",
     516: "check login and password of the ClickHouse connection",
+    701: "name a cluster of system.clusters",
 }
 
 TLS_ON = "set the connection's extra field 'secure' to true"
@@ -93,3 +112,23 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (ClickHouseError, HTTPError, OSError) as error:
         raise classified(error, doing) from error
+
+
+def in_turn(write: Callable[P, R]) -> Callable[P, R]:
+    """A write that is repeated while another one into the same replicated table waits for its quorum.
+
+    ClickHouse refuses it at once then (``insert_quorum_parallel`` 0). The write must be one whose repetition changes nothing.
+    """
+
+    @functools.wraps(write)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> R:
+        deadline = time.monotonic() + TURN_SECONDS
+        while True:
+            try:
+                return write(*args, **kwargs)
+            except TransientError as error:
+                if getattr(error.__cause__, "code", None) != _QUORUM_PENDING or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
+
+    return repeated

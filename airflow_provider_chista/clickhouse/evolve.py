@@ -19,6 +19,7 @@ from airflow_provider_chista.clickhouse.layout import (
     DELETED,
     META_COLUMNS,
     VERSION,
+    cluster_in,
     column_type,
     left_out_in,
     note_of,
@@ -39,6 +40,16 @@ class Existing:
     sorting_key: str
     columns: dict[str, tuple[str, str]]
     comment: str = ""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return re.split(r"[ (]", self.engine_full)[0]
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that the table was made on; empty when there is none."""
+        return cluster_in(self.comment)
 
     @property
     def excluded(self) -> frozenset[str]:
@@ -158,7 +169,7 @@ def compare(types: TypeMap, table: Table, existing: Existing, lacking: Collectio
         gone=tuple(_as_stored(column, with_null(column.stored_as or "", True)) for column in gone),
         left_out=(*table.left_out, *_left_out_before(table, existing)),
     )
-    note = table_note(adopted)
+    note = table_note(adopted, existing.cluster)
     is_own = left_out_in(existing.comment) is not None
     return Fit(
         tuple(differences),

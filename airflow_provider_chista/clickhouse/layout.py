@@ -60,8 +60,8 @@ def note_of(column: Column) -> str:
     return _NOTE + json.dumps(told, ensure_ascii=False)
 
 
-def table_note(table: Table) -> str:
-    """The comment of an archive table: which columns of the source it leaves out."""
+def table_note(table: Table, cluster: str = "") -> str:
+    """The comment of an archive table: which columns of the source it leaves out, and the cluster that it was made on."""
     told: dict[str, Any] = {"source": str(table.id), "excluded": sorted(table.excluded)}
     told |= {
         word: names
@@ -71,7 +71,14 @@ def table_note(table: Table) -> str:
         )
         if names
     }
+    if cluster:
+        told["cluster"] = cluster
     return _NOTE + json.dumps(told, ensure_ascii=False)
+
+
+def cluster_in(comment: str) -> str:
+    """The cluster that an archive table was made on, from its comment; empty when there is none."""
+    return json.loads(comment.removeprefix(_NOTE)).get("cluster", "") if comment.startswith(_NOTE) else ""
 
 
 def left_out_in(comment: str) -> dict[str, frozenset[str]] | None:

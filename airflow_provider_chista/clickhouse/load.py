@@ -14,7 +14,7 @@ from clickhouse_connect.driver.external import ExternalData
 
 from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.clickhouse import layout, sql
-from airflow_provider_chista.clickhouse.errors import TooManyPartitionsError, translated
+from airflow_provider_chista.clickhouse.errors import TooManyPartitionsError, in_turn, translated
 from airflow_provider_chista.clickhouse.send import send
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.model import Kind, Table, TableId
@@ -34,6 +34,7 @@ _LONGEST_BESIDE_A_FILE = 100_000
 """Bytes of a statement that is sent with a file; the server's ``http_max_field_value_size`` (131,072) bounds it."""
 
 
+@in_turn
 def insert_block(client: Client, target: TableId, block: pa.Table, token: str) -> None:
     """Insert one block and wait for the acknowledgement; the same token twice stores it once.
 
@@ -71,6 +72,7 @@ class DeletedKey:
     source_time_ms: int
 
 
+@in_turn
 def apply_deletes(
     client: Client, types: TypeMap, table: Table, target: TableId, deletes: Sequence[DeletedKey]
 ) -> None:
@@ -109,6 +111,7 @@ def apply_deletes(
         client.command(statement, external_data=keys, settings={"insert_deduplicate": 0})
 
 
+@in_turn
 def apply_truncate(client: Client, table: Table, target: TableId, truncate: DeletedKey) -> None:
     """Mark every row that is older than a TRUNCATE as deleted, each keeping its content; twice changes nothing."""
     at = "fromUnixTimestamp64Milli({at:Int64}, 'UTC')"

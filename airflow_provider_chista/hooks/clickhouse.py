@@ -11,6 +11,8 @@ from airflow_provider_chista.errors import FatalError
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+    from airflow_provider_chista.clickhouse.cluster import Placement
+
 ANSWER_SECONDS = 60
 """Longest wait for an answer unless the connection says otherwise; the driver's own default is 300 s."""
 
@@ -25,11 +27,12 @@ class ChistaClickHouseHook(BaseHook):
 
     Composition, so that the connection type, its form and its authentication stay the official provider's. Differences of
     the clients from that hook's: no session (one client may then be used by two threads), an answer is awaited for 60 s
-    unless the connection sets ``send_receive_timeout``, and times come back with their time zone.
+    unless the connection sets ``send_receive_timeout``, times come back with their time zone, and replicated tables are
+    written with a quorum and read consistently (``clickhouse/cluster.py``), whatever the connection's settings say.
 
     :param clickhouse_conn_id: the Airflow connection.
     :param database: database to use instead of the connection's schema.
-    :param settings: ClickHouse settings for every statement.
+    :param settings: ClickHouse settings for every statement, over those.
     """
 
     conn_name_attr = "clickhouse_conn_id"
@@ -52,6 +55,26 @@ class ChistaClickHouseHook(BaseHook):
         """The client, as :meth:`get_client`."""
         return self.get_client()
 
+    @property
+    def placement(self) -> Placement:
+        """Where tables are made: the connection's extra fields ``chista_cluster`` and ``chista_replicated``.
+
+        :raises FatalError: a field has another type than text, or JSON true or false.
+        """
+        from airflow_provider_chista.clickhouse.cluster import Placement
+
+        extra = self.get_connection(self.clickhouse_conn_id).extra_dejson
+        cluster, replicated = extra.get("chista_cluster") or "", extra.get("chista_replicated", False)
+        for name, value, kind, wanted in (
+            ("chista_cluster", cluster, str, "a text"),
+            ("chista_replicated", replicated, bool, "JSON true or false"),
+        ):
+            if not isinstance(value, kind):
+                raise FatalError(
+                    f"extra field {name!r} of connection {self.clickhouse_conn_id} is {value!r}; give {wanted}"
+                )
+        return Placement(cluster, replicated)
+
     def get_client(self) -> Client:
         """A new client, which connects at once; the caller closes it.
 
@@ -60,6 +83,7 @@ class ChistaClickHouseHook(BaseHook):
         """
         from airflow.providers.clickhousedb.hooks.clickhouse import ClickHouseHook
 
+        from airflow_provider_chista.clickhouse.cluster import CLIENT_SETTINGS
         from airflow_provider_chista.clickhouse.errors import translated
 
         connection = self.get_connection(self.clickhouse_conn_id)
@@ -67,7 +91,7 @@ class ChistaClickHouseHook(BaseHook):
         hook = ClickHouseHook(
             clickhouse_conn_id=self.clickhouse_conn_id,
             database=self.database,
-            session_settings=self.settings,
+            session_settings={**CLIENT_SETTINGS, **self.settings},
             client_kwargs={
                 "autogenerate_session_id": False,
                 "send_receive_timeout": ANSWER_SECONDS,

@@ -60,10 +60,13 @@ class Services:
     def control(self) -> Control:
         """The state tables; created when they are missing."""
         if self._control is None:
-            client = ChistaClickHouseHook(self.ids.clickhouse).get_client()
+            hook = ChistaClickHouseHook(self.ids.clickhouse)
+            placement, client = hook.placement, hook.get_client()
             self._stack.callback(client.close)
-            self._control = Control(client, conf.get("chista", "state_database", fallback=DEFAULT_DATABASE))
-            self._control.ensure()
+            database = conf.get("chista", "state_database", fallback=DEFAULT_DATABASE)
+            control = Control(client, database, placement)
+            control.ensure()
+            self._control = control
         return self._control
 
     @property
@@ -106,7 +109,10 @@ class Services:
     def followed(self, name: TableId, target: TableId, lacking: Collection[str] = ()) -> Table:
         """As :meth:`archived`, after the archive table has followed the source's columns (``clickhouse/ddl.py``)."""
         source = self.source.catalogue(name)
-        return follow(self.control.client, self.types, source, target, lacking=lacking).table
+        control = self.control
+        return follow(
+            control.client, self.types, source, target, lacking=lacking, placement=control.placement
+        ).table
 
     def capture(self, connector: str, prefix: str) -> Capture:
         """A connector with the systems around it."""

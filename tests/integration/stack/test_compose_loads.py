@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stack import drift
+from stack import drift, drift_cluster
 from stack.settings import ROOT, Stack
 
 pytestmark = [
@@ -59,6 +59,7 @@ def model(loader: Path) -> dict[str, Any]:
 
 def test_composes_own_model_agrees_with_the_native_stack(model: dict[str, Any]):
     assert drift.differences(model, Stack()) == []
+    assert drift_cluster.differences(model, Stack()) == []
 
 
 def test_our_reading_of_the_files_is_composes_reading(model: dict[str, Any]):

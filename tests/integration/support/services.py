@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from airflow_provider_chista.archive.topic import Kafka
+from airflow_provider_chista.clickhouse.cluster import CLIENT_SETTINGS
 from airflow_provider_chista.clickhouse.control import Control
 from stack.connections import connections
 from stack.settings import Stack
@@ -87,7 +88,7 @@ def clickhouse(user: str | None = None, password: str = "", **settings: Any) -> 
         autogenerate_session_id=False,
         send_receive_timeout=60,
         tz_mode="aware",
-        settings=settings,
+        settings={**CLIENT_SETTINGS, **settings},
     )
 
 

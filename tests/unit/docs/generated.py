@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from airflow_provider_chista.clickhouse.cluster import SETTINGS
 from airflow_provider_chista.debezium.settings import ALL, DEFAULTS, DERIVED, FIXED, OWN, REFUSED
 from airflow_provider_chista.hooks.kafka import REQUIRED
 from stack.cli import _COMMANDS
@@ -87,6 +88,14 @@ def consumer_settings() -> str:
     )
 
 
+def cluster_settings() -> str:
+    """ClickHouse settings of every statement."""
+    return _table(
+        ("setting", "value", "because"),
+        ((f"`{setting.name}`", f"`{setting.value}`", setting.reason) for setting in SETTINGS),
+    )
+
+
 def ports() -> str:
     """Port of each listener, as a distance from the base port."""
     return _table(
@@ -142,6 +151,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "refused settings": ("docs/connections.md", refused_settings),
     "default settings": ("docs/connections.md", default_settings),
     "consumer settings": ("docs/connections.md", consumer_settings),
+    "cluster settings": ("docs/clusters.md", cluster_settings),
     "ports": ("docs/stack.md", ports),
     "commands": ("docs/stack.md", commands),
     "prerequisites": ("docs/stack.md", prerequisites),
