@@ -30,8 +30,10 @@ TABLES: dict[str, str] = {
     "dead_letters": """
         (
             target String, topic String, generation UInt16, partition UInt32, offset UInt64,
-            key String, value String, error_class LowCardinality(String), error String, task String,
-            state LowCardinality(String) DEFAULT 'open', recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+            key String, value String, header_names Array(String), header_values Array(String),
+            error_class LowCardinality(String), error String, task String,
+            state LowCardinality(String) DEFAULT 'open', reason String, dag_id String, run_id String, task_id String,
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
         ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY (target, topic, generation, partition, offset)""",
     "deletes": """
         (
@@ -79,6 +81,19 @@ TABLES: dict[str, str] = {
 """Columns and engine of every control table, by name. ``docs/state.md`` tells what each is for."""
 
 
+def _columns(definition: str) -> dict[str, str]:
+    """The columns of a table's definition by name, as DDL."""
+    inside, _, _ = definition.strip().removeprefix("(").rpartition(") ENGINE")
+    parts, depth = [""], 0
+    for character in inside:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return {part.split()[0]: " ".join(part.split()) for part in parts}
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """Access to the control tables.
@@ -95,13 +110,24 @@ class Control:
         return sql.table(TableId(self.database, table))
 
     def ensure(self) -> None:
-        """Create the database and the tables that are missing."""
+        """Create the database and the tables that are missing, and the columns that an older version's tables lack."""
         with translated(f"creating the state tables in {self.database}"):
             self.client.command(f"CREATE DATABASE IF NOT EXISTS {sql.identifier(self.database)}")
             for table, definition in TABLES.items():
                 self.client.command(
                     f"CREATE TABLE IF NOT EXISTS {self.name(table)} {definition} {_DEDUPLICATED}"
                 )
+            there = self.client.query(
+                "SELECT table, name FROM system.columns WHERE database = {database:String}",
+                parameters={"database": self.database},
+            ).result_rows
+            known = {(table, name) for table, name in there}
+            for table, definition in TABLES.items():
+                for name, column in _columns(definition).items():
+                    if (table, name) not in known:
+                        self.client.command(
+                            f"ALTER TABLE {self.name(table)} ADD COLUMN IF NOT EXISTS {column}"
+                        )
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]], token: str | None = None) -> None:
         """Insert rows (all with the same columns) and wait for the acknowledgement.
