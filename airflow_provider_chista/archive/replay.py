@@ -7,8 +7,8 @@ between the rows and the letters' state repeats both, to no effect.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER
 from airflow_provider_chista.archive.deadletters import Letters, LetterState, dead_letter, settle
+from airflow_provider_chista.archive.deletes import apply_rows
 from airflow_provider_chista.archive.ledger import Author
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.sinks import TableSink
@@ -24,7 +25,7 @@ from airflow_provider_chista.archive.topic import Record, TopicState
 from airflow_provider_chista.canonical import parse_key
 from airflow_provider_chista.clickhouse import layout, sql
 from airflow_provider_chista.clickhouse.errors import translated
-from airflow_provider_chista.clickhouse.load import key_file, query_with
+from airflow_provider_chista.clickhouse.load import key_file, query_with, text_file
 from airflow_provider_chista.debezium.envelope import (
     DecodeError,
     EnvelopeDecoder,
@@ -86,6 +87,10 @@ class Replay:
     letters: Letters
     author: Author
     stopped: Callable[[], bool] = lambda: False
+    _decoder: EnvelopeDecoder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._decoder = EnvelopeDecoder(self.sink.table)
 
     def run(self) -> ReplayReport:
         """Decode and store the letters. Those that fail again stay open, with their new error.
@@ -126,10 +131,12 @@ class Replay:
         state = self._topic(chunk)
         needed = [_needed(record) for record in kept]
         failures = self._failures(state, chunk, needed)
+        keys = self._keys(needed, failures)
         good = [record for record in needed if record.offset not in failures]
-        unsure = self._unsure(chunk, good)
+        unsure = self._unsure(chunk, good, keys)
         self._write(state, chunk, [record for record in good if record.offset not in unsure])
         self._write(_scattered(state), chunk, [_moved(record) for record in good if record.offset in unsure])
+        self._delete_again(keys)
         if good:
             condition, parameters = _of(chunk, self.sink, [record.offset for record in good])
             settle(self.sink.control, condition, parameters, LetterState.REPLAYED, self.author)
@@ -210,29 +217,49 @@ class Replay:
             batch = self.sink.prepare(state, chunk.generation, chunk.partition, records)
             self.sink.write(state, chunk.generation, batch)
 
-    def _unsure(self, chunk: _Chunk, records: Iterable[Record]) -> set[int]:
+    def _keys(self, records: Iterable[Record], failures: dict[int, tuple[str, str]]) -> dict[int, str]:
+        """Row keys of the records that can be stored, by offset; one without a key of its own becomes a failure."""
+        keys = {}
+        for record in records:
+            if record.offset not in failures:
+                try:
+                    keys[record.offset] = self._decoder.key(record.key)
+                except DecodeError as error:
+                    failures[record.offset] = (type(error).__name__, f"the record's key: {error}")
+        return keys
+
+    def _unsure(self, chunk: _Chunk, records: Iterable[Record], keys: Mapping[int, str]) -> set[int]:
         """Offsets of records with values that PostgreSQL left out and that the archive cannot tell for sure any more.
 
         It can when it holds the row that the event changed, and nothing newer of that row's key: a merge may have removed
         what lies below a newer row. A row whose key changed was another one before, which the record's header names; headers
         were not always kept.
         """
-        decoder = EnvelopeDecoder(self.sink.table)
         unsure, based = set[int](), dict[int, str]()
         for record in records:
             if record.headers is None:
                 continue
             old = [value for name, value in record.headers if name == OLD_KEY_HEADER]
-            if not old and _OP.decode(record.value or b"").op != "u":
-                unsure.add(record.offset)
-                continue
-            try:
-                based[record.offset] = decoder.key(old[0] if old else record.key)
-            except DecodeError:
+            if old:
+                based[record.offset] = self._decoder.key(old[0])
+            elif _OP.decode(record.value or b"").op == "u":
+                based[record.offset] = keys[record.offset]
+            else:
                 unsure.add(record.offset)
         return unsure | self._outdated(chunk, based)
 
-    def _outdated(self, chunk: _Chunk, keys: dict[int, str]) -> set[int]:
+    def _delete_again(self, keys: Mapping[int, str]) -> None:
+        """Mark rows whose delete came later and was applied already, when the archive did not have them."""
+        sink = self.sink
+        applied = sink.control.rows(
+            f"SELECT row_key, version, source_time FROM {sink.control.name('deletes')} FINAL"
+            " WHERE target = {target:String} AND state = 'applied' AND row_key IN (SELECT row_key FROM replayed)",
+            {"target": str(sink.target)},
+            text_file("replayed", "row_key", sorted(set(keys.values()))),
+        )
+        apply_rows(sink.client, sink.types, sink.table, sink.target, applied)
+
+    def _outdated(self, chunk: _Chunk, keys: Mapping[int, str]) -> set[int]:
         """Offsets of the records for whose row key the archive holds a newer row."""
         if not keys:
             return set()
