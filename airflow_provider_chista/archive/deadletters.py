@@ -104,8 +104,10 @@ class Letters:
     ) -> Letters:
         """A choice whose numbers may be texts, as templates and JSON give them."""
         try:
+            if any(isinstance(some, str) for some in (offsets or {}).values()):
+                raise TypeError("a text is no list of offsets")
             chosen = (
-                None if offsets is None else {int(p): [int(o) for o in some] for p, some in offsets.items()}
+                None if offsets is None else {int(p): list(map(int, some)) for p, some in offsets.items()}
             )
             return cls(target, chosen, None if generation is None else int(generation))
         except (ValueError, TypeError, AttributeError) as error:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER
 from airflow_provider_chista.archive.deadletters import Letters, LetterState, dead_letter, settle
 from airflow_provider_chista.archive.deletes import apply_rows
+from airflow_provider_chista.archive.drain import PreparedBatch
 from airflow_provider_chista.archive.ledger import Author
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.sinks import TableSink
@@ -129,10 +130,9 @@ class Replay:
     def _replay(self, chunk: _Chunk, report: ReplayReport) -> None:
         kept = self._records(chunk)
         state = self._topic(chunk)
-        needed = [_needed(record) for record in kept]
-        failures = self._failures(state, chunk, needed)
-        keys = self._keys(needed, failures)
-        good = [record for record in needed if record.offset not in failures]
+        failures = self._failures(state, chunk, kept)
+        keys = self._keys(kept, failures)
+        good = [record for record in kept if record.offset not in failures]
         unsure = self._unsure(chunk, good, keys)
         self._write(state, chunk, [record for record in good if record.offset not in unsure])
         self._write(_scattered(state), chunk, [_moved(record) for record in good if record.offset in unsure])
@@ -198,7 +198,7 @@ class Replay:
         """Class and text of the error of each record that still cannot be stored, by offset."""
         failures = {}
         while records:
-            batch = self.sink.prepare(state, chunk.generation, chunk.partition, records)
+            batch = self._prepared(state, chunk, records)
             for dead in batch.content.dead_letters:
                 failures[dead["offset"]] = (dead["error_class"], dead["error"])
             if batch.stopped is None:
@@ -214,8 +214,10 @@ class Replay:
 
     def _write(self, state: TopicState, chunk: _Chunk, records: list[Record]) -> None:
         if records:
-            batch = self.sink.prepare(state, chunk.generation, chunk.partition, records)
-            self.sink.write(state, chunk.generation, batch)
+            self.sink.write(state, chunk.generation, self._prepared(state, chunk, records))
+
+    def _prepared(self, state: TopicState, chunk: _Chunk, records: list[Record]) -> PreparedBatch:
+        return self.sink.prepare(state, chunk.generation, chunk.partition, records)
 
     def _keys(self, records: Iterable[Record], failures: dict[int, tuple[str, str]]) -> dict[int, str]:
         """Row keys of the records that can be stored, by offset; one without a key of its own becomes a failure."""
@@ -237,9 +239,9 @@ class Replay:
         """
         unsure, based = set[int](), dict[int, str]()
         for record in records:
-            if record.headers is None:
+            if not has_placeholder(record.value or b""):
                 continue
-            old = [value for name, value in record.headers if name == OLD_KEY_HEADER]
+            old = [value for name, value in record.headers or () if name == OLD_KEY_HEADER]
             if old:
                 based[record.offset] = self._decoder.key(old[0])
             elif _OP.decode(record.value or b"").op == "u":
@@ -298,11 +300,6 @@ def _of(chunk: _Chunk, sink: TableSink, offsets: Sequence[int]) -> tuple[str, di
         "partition": chunk.partition,
         "offsets": list(offsets),
     }
-
-
-def _needed(record: Record) -> Record:
-    """The record as a drain reads it: headers only where a value is missing."""
-    return record if has_placeholder(record.value or b"") else record._replace(headers=None)
 
 
 def _moved(record: Record) -> Record:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -60,6 +61,16 @@ def lose(made: Stream, *records: Record, generation: int = 0, **more: Any) -> No
     made.control.insert("dead_letters", [letter | more for letter in letters])
 
 
+def record(
+    offset: int,
+    key: bytes | None,
+    value: bytes,
+    headers: Sequence[tuple[str, bytes]] = (),
+    partition: int = 0,
+) -> Record:
+    return Record(partition, offset, key, value, list(headers))
+
+
 def keep_versions(made: Stream) -> None:
     """ClickHouse merges no older versions away."""
     settings = ("max_bytes_to_merge_at_max_space_in_pool", "max_bytes_to_merge_at_min_space_in_pool")
@@ -70,8 +81,8 @@ def keep_versions(made: Stream) -> None:
 
 def stored(made: Stream) -> list[dict[str, Any]]:
     """The newest state of each letter, with its bytes."""
-    record = "offset, key, value, header_names, header_values"
-    columns = f"{record}, error_class, error, task, state, reason, dag_id, run_id, task_id"
+    kept = "offset, key, value, header_names, header_values"
+    columns = f"{kept}, error_class, error, task, state, reason, dag_id, run_id, task_id"
     found = made.client.query(
         f"SELECT {columns} FROM {made.control.name('dead_letters')} FINAL WHERE target = {{t:String}} ORDER BY offset",
         parameters={"t": str(made.target)},
@@ -170,7 +181,7 @@ def test_a_replayed_block_is_never_taken_for_one_of_a_drain(stream: Streams) -> 
     made = stream().create()
     made.send(b"broken", value("c", 2, "drained"), value("c", 3, "drained"), b"broken")
     made.drain()
-    lose(made, Record(0, 0, key(1), value("c", 1, "kept")), Record(0, 3, key(4), value("c", 4, "kept")))
+    lose(made, record(0, key(1), value("c", 1, "kept")), record(3, key(4), value("c", 4, "kept")))
     assert replayed(made).replayed == 2
     assert made.shown() == {1: "kept", 2: "drained", 3: "drained", 4: "kept"}
 
@@ -188,7 +199,7 @@ def test_a_replay_killed_between_rows_and_states_is_repeated_to_no_effect(stream
         settings={"mutations_sync": 1},
     )
     for letter in letters:
-        lose(made, Record(0, letter["offset"], letter["key"], letter["value"]))
+        lose(made, record(letter["offset"], letter["key"], letter["value"]))
     assert set(states(made).values()) == {"open"}
     assert replayed(made) == ReplayReport(replayed=3)
     assert made.everything() == once
@@ -202,13 +213,13 @@ def test_what_fails_again_stays_open_with_its_new_error_and_its_own_bytes(stream
     left_out = value("c", 1, UNAVAILABLE_VALUE, n=BIG)
     lose(
         made,
-        Record(0, 0, key(1), left_out, headers),
-        Record(0, 1, key(2), value("c", 2, "whole", n=2)),
-        Record(0, 2, b"\xff", b"\xff\xfe", headers),
-        Record(0, 3, key(3), value("c", 3, "drifted", n=3, unknown=1)),
-        Record(0, 5, key(4), value("c", 4, "whole too", n=4)),
-        Record(0, 6, None, value("c", 6, "no key", n=6)),
-        Record(0, 8, None, value("d", 5).replace(b'"op": "d"', b'"op": "t"')),
+        record(0, key(1), left_out, headers),
+        record(1, key(2), value("c", 2, "whole", n=2)),
+        record(2, b"\xff", b"\xff\xfe", headers),
+        record(3, key(3), value("c", 3, "drifted", n=3, unknown=1)),
+        record(5, key(4), value("c", 4, "whole too", n=4)),
+        record(6, None, value("c", 6, "no key", n=6)),
+        record(8, None, value("d", 5).replace(b'"op": "d"', b'"op": "t"')),
     )
     report = replayed(made)
     assert (report.replayed, report.still_open) == (2, 5)
@@ -242,7 +253,7 @@ def test_a_replayed_delete_waits_in_quarantine_and_is_decided_at_the_next_barrie
     services.create_topic(made.log_topic)
     made.send(*names(3), b"broken")
     made.drain()
-    lose(made, Record(0, 3, key(1), value("d", 1)))
+    lose(made, record(3, key(1), value("d", 1)))
     assert replayed(made).replayed == 1
     assert made.deletes() == {3: "waiting"}
     assert sorted(made.shown()) == [0, 1, 2]
@@ -250,7 +261,7 @@ def test_a_replayed_delete_waits_in_quarantine_and_is_decided_at_the_next_barrie
     assert made.drain(made.barrier())["application_deletes"] == 1
     assert sorted(made.shown()) == [0, 2]
     # Replayed once more, a decided delete stays decided.
-    lose(made, Record(0, 3, key(1), value("d", 1)))
+    lose(made, record(3, key(1), value("d", 1)))
     assert replayed(made).replayed == 1
     assert made.deletes() == {3: "applied"}
 
@@ -259,8 +270,8 @@ def test_a_replayed_delete_of_a_live_copy_leaves_a_row_that_came_later(stream: S
     made = stream(policy=DeletePolicy.MIRROR).create()
     made.send(*names(2), b"broken", b"broken", value("c", 1, "again"))
     made.drain()
-    lose(made, Record(0, 2, key(0), value("d", 0)))
-    lose(made, Record(0, 3, key(1), value("d", 1)))
+    lose(made, record(2, key(0), value("d", 0)))
+    lose(made, record(3, key(1), value("d", 1)))
     assert replayed(made).replayed == 2
     assert made.shown() == {1: "again"}
 
@@ -272,10 +283,10 @@ def test_a_value_left_out_is_completed_only_from_the_row_before(stream: Streams)
     made.drain()
     lose(
         made,
-        Record(0, 2, key(1), value("u", 1, UNAVAILABLE_VALUE)),
-        Record(0, 3, key(2), value("u", 2, UNAVAILABLE_VALUE)),  # offset 6 has a newer row of the key
-        Record(0, 4, key(3), value("c", 3, UNAVAILABLE_VALUE), [(OLD_KEY_HEADER, key(1))]),
-        Record(0, 5, key(4), value("c", 4, UNAVAILABLE_VALUE)),  # its header was not kept
+        record(2, key(1), value("u", 1, UNAVAILABLE_VALUE)),
+        record(3, key(2), value("u", 2, UNAVAILABLE_VALUE)),  # offset 6 has a newer row of the key
+        record(4, key(3), value("c", 3, UNAVAILABLE_VALUE), [(OLD_KEY_HEADER, key(1))]),
+        record(5, key(4), value("c", 4, UNAVAILABLE_VALUE)),  # its header was not kept
     )
     assert replayed(made).replayed == 4
     assert versions(made, 1) == [(version(0, 0), "one", []), (version(0, 2), "one", [])]
@@ -290,7 +301,7 @@ def test_without_positions_a_moved_row_is_not_completed(stream: Streams) -> None
     made.send(value("c", 1, "one"), b"broken")
     made.drain()
     made.client.command(f"TRUNCATE TABLE {made.control.name('positions')}")
-    lose(made, Record(0, 1, key(2), value("c", 2, UNAVAILABLE_VALUE), [(OLD_KEY_HEADER, key(1))]))
+    lose(made, record(1, key(2), value("c", 2, UNAVAILABLE_VALUE), [(OLD_KEY_HEADER, key(1))]))
     assert replayed(made).replayed == 1
     assert versions(made, 2) == [(version(0, 1), None, ["name"])]
 
@@ -301,7 +312,7 @@ def test_many_letters_of_several_partitions_are_replayed(stream: Streams) -> Non
         lose(
             made,
             *(
-                Record(number % 2, number // 2 * 3, key(number), value("c", number, f"n{number}"))
+                record(number // 2 * 3, key(number), value("c", number, f"n{number}"), partition=number % 2)
                 for number in range(generation, 1_803, 3)
             ),
             generation=generation,
@@ -339,6 +350,12 @@ def test_letters_are_discarded_with_a_reason_and_the_name_of_who_did_it(lost: St
     assert open_letters(lost.control, lost.target) is None
 
 
+def test_a_letter_is_settled_also_when_the_servers_clock_went_back(lost: Stream) -> None:
+    lose(lost, record(2, None, b"x"), recorded_at=datetime(2100, 1, 1, tzinfo=UTC))
+    assert discard(lost.control, Letters(lost.target, {0: [2]}), "known", AUTHOR) == 1
+    assert states(lost) == {2: "discarded", 3: "open", 4: "open"}
+
+
 @pytest.mark.parametrize("reason", ["", " \n"])
 def test_a_discard_without_a_reason_is_refused(lost: Stream, reason: str) -> None:
     with pytest.raises(FatalError, match="are not discarded without a reason"):
@@ -348,7 +365,7 @@ def test_a_discard_without_a_reason_is_refused(lost: Stream, reason: str) -> Non
 
 def test_only_the_chosen_letters_are_settled(lost: Stream) -> None:
     other = replace(lost, name=f"{lost.prefix}_other")
-    lose(other, Record(0, 2, None, b"x"))
+    lose(other, record(2, None, b"x"))
     with pytest.raises(FatalError, match="no dead letters of partition 0 offset 9, partition 1 offset 2"):
         discard(lost.control, Letters(lost.target, {0: [2, 9], 1: [2]}), "a typing error", AUTHOR)
     with pytest.raises(FatalError, match="no dead letters of partition 0 offset 9"):
@@ -362,7 +379,7 @@ def test_only_the_chosen_letters_are_settled(lost: Stream) -> None:
 
 def test_a_discarded_letter_is_not_replayed(lost: Stream) -> None:
     for offset in (2, 3):
-        lose(lost, Record(0, offset, key(offset), value("c", offset, "whole")))
+        lose(lost, record(offset, key(offset), value("c", offset, "whole")))
     discard(lost.control, Letters(lost.target, {0: [2]}), "known", AUTHOR)
     assert replayed(lost, Letters(lost.target, {0: [2, 3]})).replayed == 1
     assert states(lost) == {2: "discarded", 3: "replayed", 4: "open"}
@@ -371,6 +388,6 @@ def test_a_discarded_letter_is_not_replayed(lost: Stream) -> None:
 
 def test_a_letter_settled_by_hand_is_not_open(lost: Stream) -> None:
     for offset in (2, 3, 4):
-        lose(lost, Record(0, offset, None, b"x"), state="resolved")
+        lose(lost, record(offset, None, b"x"), state="resolved")
     assert open_letters(lost.control, lost.target) is None
     assert replayed(lost) == ReplayReport()
