@@ -220,14 +220,15 @@ def test_what_fails_again_stays_open_with_its_new_error_and_its_own_bytes(stream
         record(5, key(4), value("c", 4, "whole too", n=4)),
         record(6, None, value("c", 6, "no key", n=6)),
         record(8, None, value("d", 5).replace(b'"op": "d"', b'"op": "t"')),
+        record(9, key(9), b""),
     )
     report = replayed(made)
-    assert (report.replayed, report.still_open) == (2, 5)
+    assert (report.replayed, report.still_open) == (2, 6)
     assert report.first_error.startswith("partition 0, offset 0: Expected `int` <= 2147483647")
     assert made.shown() == {2: "whole", 4: "whole too"}
     letters = {letter["offset"]: letter for letter in stored(made)}
     assert {offset: letter["state"] for offset, letter in letters.items()} == {
-        0: "open", 1: "replayed", 2: "open", 3: "open", 5: "replayed", 6: "open", 8: "open",
+        0: "open", 1: "replayed", 2: "open", 3: "open", 5: "replayed", 6: "open", 8: "open", 9: "open",
     }  # fmt: skip
     assert (letters[0]["header_names"], letters[0]["header_values"]) == (["other", "more"], [b"\xff", b"x"])
     assert (letters[0]["key"], letters[0]["value"]) == (key(1), left_out)
@@ -279,20 +280,29 @@ def test_a_replayed_delete_of_a_live_copy_leaves_a_row_that_came_later(stream: S
 def test_a_value_left_out_is_completed_only_from_the_row_before(stream: Streams) -> None:
     made = stream().create()
     keep_versions(made)
-    made.send(value("c", 1, "one"), value("c", 2, "two"), *[b"broken"] * 4, value("u", 2, "newer"))
+    made.send(value("c", 1, "one"), value("c", 2, "old"), value("c", 4, "four"))
     made.drain()
+    # Of the two updates, which are one block, ClickHouse keeps the newer one.
+    made.send(
+        value("u", 2, "middle"), *[b"broken"] * 4, value("u", 2, "newer"),
+        keys=[key(number) for number in (2, 1, 2, 3, 4, 2)],
+    )  # fmt: skip
+    made.drain()
+    assert versions(made, 2) == [(version(0, 1), "old", []), (version(0, 8), "newer", [])]
     lose(
         made,
-        record(2, key(1), value("u", 1, UNAVAILABLE_VALUE)),
-        record(3, key(2), value("u", 2, UNAVAILABLE_VALUE)),  # offset 6 has a newer row of the key
-        record(4, key(3), value("c", 3, UNAVAILABLE_VALUE), [(OLD_KEY_HEADER, key(1))]),
-        record(5, key(4), value("c", 4, UNAVAILABLE_VALUE)),  # its header was not kept
+        record(4, key(1), value("u", 1, UNAVAILABLE_VALUE)),
+        record(5, key(2), value("u", 2, UNAVAILABLE_VALUE)),  # "middle" is not there any more
+        record(6, key(3), value("c", 3, UNAVAILABLE_VALUE), [(OLD_KEY_HEADER, key(1))]),
+        record(
+            7, key(4), value("c", 4, UNAVAILABLE_VALUE)
+        ),  # another row's key changed to this one; the header was not kept
     )
     assert replayed(made).replayed == 4
-    assert versions(made, 1) == [(version(0, 0), "one", []), (version(0, 2), "one", [])]
-    assert versions(made, 2) == [(version(0, 3), None, ["name"]), (version(0, 6), "newer", [])]
-    assert versions(made, 3) == [(version(0, 4), "one", [])]
-    assert versions(made, 4) == [(version(0, 5), None, ["name"])]
+    assert versions(made, 1) == [(version(0, 0), "one", []), (version(0, 4), "one", [])]
+    assert versions(made, 2)[1:] == [(version(0, 5), None, ["name"]), (version(0, 8), "newer", [])]
+    assert versions(made, 3) == [(version(0, 6), "one", [])]
+    assert versions(made, 4) == [(version(0, 2), "four", []), (version(0, 7), None, ["name"])]
 
 
 def test_without_positions_a_moved_row_is_not_completed(stream: Streams) -> None:
