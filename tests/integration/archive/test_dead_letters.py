@@ -133,12 +133,8 @@ def test_a_letter_is_the_whole_record_with_its_error(stream: Streams) -> None:
 
 def test_a_letter_is_replayed_after_its_column_became_wide_enough(stream: Streams) -> None:
     made = stream(table=NARROW).create()
-    made.send(
-        value("c", 1, "a", n=1),
-        value("c", 2, "b", n=BIG),
-        value("c", 3, "c", n=3),
-        value("c", 4, "d", n=-BIG),
-    )
+    numbers = (1, BIG, 3, -BIG)
+    made.send(*(value("c", i, name, n=n) for i, (name, n) in enumerate(zip("abcd", numbers, strict=True), 1)))
     assert made.drain()["op_dead"] == 2
     widen(made)
     assert replayed(made) == ReplayReport(replayed=2)
@@ -232,11 +228,8 @@ def test_what_fails_again_stays_open_with_its_new_error_and_its_own_bytes(stream
     }  # fmt: skip
     assert (letters[0]["header_names"], letters[0]["header_values"]) == (["other", "more"], [b"\xff", b"x"])
     assert (letters[0]["key"], letters[0]["value"]) == (key(1), left_out)
-    assert (letters[2]["key"], letters[2]["value"], letters[2]["header_values"]) == (
-        b"\xff",
-        b"\xff\xfe",
-        [b"\xff", b"x"],
-    )
+    assert (letters[2]["key"], letters[2]["value"]) == (b"\xff", b"\xff\xfe")
+    assert letters[2]["header_values"] == [b"\xff", b"x"]
     assert {offset: letters[offset]["error_class"] for offset in (0, 2, 3, 6, 8)} == {
         0: "DecodeError", 2: "DecodeError", 3: "SchemaDriftError", 6: "DecodeError", 8: "RefusedError",
     }  # fmt: skip
