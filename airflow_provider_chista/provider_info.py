@@ -41,7 +41,17 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "operators": [
-            _modules("operators", "approve", "connector", "drain", "preflight", "purge", "table", "verify")
+            _modules(
+                "operators",
+                "approve",
+                "connector",
+                "deadletters",
+                "drain",
+                "preflight",
+                "purge",
+                "table",
+                "verify",
+            )
         ],
         "sensors": [_modules("sensors", "capture", "connector", "snapshot", "topic", "window")],
         "triggers": [_modules("triggers", "check")],

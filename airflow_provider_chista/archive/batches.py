@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from airflow_provider_chista.archive import positions
+from airflow_provider_chista.archive.deadletters import over_limit
 from airflow_provider_chista.archive.lease import TakenOverError
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.archive.topic import Records, TopicState
@@ -105,11 +106,12 @@ class BatchWriter:
         ]
         dead = self.report.counts["dead"] + sum(batch.counts["dead"] for batch in batches)
         self.wait()
-        if dead > self.limits.dead_letters:
+        records = self.report.records + sum(batch.counts.total() for batch in batches)
+        passed = over_limit(dead, records, most=self.limits.dead_letters, share=self.limits.dead_letter_share)
+        if passed:
             raise FatalError(
-                f"{dead} records of {self.state.name} cannot be decoded, more than "
-                f"max_dead_letters={self.limits.dead_letters}; this micro-batch was not written. First error: "
-                f"{_first_error(batches)}. Check that the topic belongs to {self.target}, or raise the limit"
+                f"{dead} records of {self.state.name} cannot be decoded, {passed}; this micro-batch was not written. First "
+                f"error: {_first_error(batches)}. Check that the topic belongs to {self.target}, or raise the limit"
             )
         for batch in batches:
             self.report.counts.update(batch.counts)

@@ -17,6 +17,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 
 from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.batches import BatchWriter, Sink
+from airflow_provider_chista.archive.deadletters import over_limit
 from airflow_provider_chista.archive.lease import Lease
 from airflow_provider_chista.archive.report import REACHED_END, DrainLimits, DrainReport
 from airflow_provider_chista.archive.topic import REQUEST_SECONDS, Kafka, Records, TopicState
@@ -110,8 +111,21 @@ class Drain:
             report.remaining = sum(max(0, end - report.next_offsets[p]) for p, end in ends.items())
         if report.remaining == 0:
             report.ended = REACHED_END
+        self._require_few_dead(report)
         self._mirror_to_group(report)
         return report
+
+    def _require_few_dead(self, report: DrainReport) -> None:
+        """The share of dead letters of a short run is known at its end only; they are recorded then."""
+        dead, limits = report.counts["dead"], self.limits
+        passed = over_limit(
+            dead, report.records, most=limits.dead_letters, share=limits.dead_letter_share, ended=True
+        )
+        if passed:
+            raise FatalError(
+                f"{dead} records of {report.topic} went to the dead letters, {passed}. Everything that was read is recorded. "
+                "Look at the state table dead_letters; mend the cause and replay them, or raise the limit"
+            )
 
     def _mine(self, topic: str, ends: dict[int, int]) -> dict[int, int]:
         if self.partitions is None:

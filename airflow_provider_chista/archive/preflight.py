@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
+from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
+from airflow_provider_chista.archive.deadletters import open_letters
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse import ddl
 from airflow_provider_chista.clickhouse.choices import Choices
@@ -193,6 +195,8 @@ def _clickhouse(
                 )
             elif ddl.exists(control.client, target) and (found := incomplete(control.client, table, target)):
                 yield Finding("incomplete rows", Severity.PURGE, str(target), found, incomplete_remedy(table))
+        if letters := open_letters(control, target):
+            yield Finding("dead letters", Severity.PURGE, str(target), str(letters), LETTERS_REMEDY)
         if ddl.has_ttl(control.client, target):
             yield Finding(
                 "archive table",

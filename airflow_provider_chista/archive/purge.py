@@ -17,6 +17,8 @@ from typing import Any
 
 from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
+from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
+from airflow_provider_chista.archive.deadletters import open_letters
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
 from airflow_provider_chista.archive.settle import DELETED, recover, settle
@@ -152,10 +154,8 @@ class Purge:
                 f"columns {', '.join(table.unproven)} of {table.id} are excluded, or stored in a type that need not be "
                 "exact, so no row is proven whole"
             )
-        if letters := self._open_dead_letters():
-            reasons.append(
-                f"{target} has {letters} open dead letters (state table dead_letters): rows that are not in the archive"
-            )
+        if letters := open_letters(self.manifests.control, target):
+            reasons.append(f"{letters}; {LETTERS_REMEDY}")
         if found := incomplete(self.manifests.control.client, table, target):
             reasons.append(f"{found}; {incomplete_remedy(table)}")
         if ddl.has_ttl(self.manifests.control.client, target):
@@ -196,16 +196,6 @@ class Purge:
             elif not verdict.actor:
                 reasons.append(f"the approval of the proof {proof.verify_id} names no user")
         return reasons
-
-    def _open_dead_letters(self) -> int:
-        control = self.manifests.control
-        return int(
-            control.rows(
-                f"SELECT count() AS n FROM {control.name('dead_letters')} FINAL"
-                " WHERE target = {target:String} AND state = 'open'",
-                {"target": str(self.manifests.target)},
-            )[0]["n"]
-        )
 
     def _begin(self, proof: Entry, batch_id: str) -> None:
         if self.ledger.last(Stage.INTENT, proof.verify_id) is None:

@@ -19,6 +19,7 @@ class DrainLimits:
     :param batch_bytes: bytes of keys and values of a micro-batch.
     :param batch_seconds: age of a micro-batch.
     :param dead_letters: records that may go to the dead letters before the run stops.
+    :param dead_letter_share: part of the records, from 0 to 1, that may go there.
     :param patience: seconds that a write is tried again while ClickHouse does not answer or is short of something.
     """
 
@@ -29,6 +30,7 @@ class DrainLimits:
     batch_bytes: int = 32 * 2**20
     batch_seconds: float = 5.0
     dead_letters: int = 100
+    dead_letter_share: float = 1.0
     patience: float = 60.0
 
 

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive.batches import PreparedBatch
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER, UNKNOWN_KEY, Completion, Row
+from airflow_provider_chista.archive.deadletters import dead_letter
 from airflow_provider_chista.archive.deletes import apply_rows, quarantined
 from airflow_provider_chista.archive.positions import version, versions
 from airflow_provider_chista.archive.topic import Record, Records, TopicState
@@ -327,18 +328,15 @@ class TableSink:
     def _dead_letter(
         self, state: TopicState, generation: int, record: Record, error: DecodeError
     ) -> dict[str, Any]:
-        return {
-            "target": str(self.target),
-            "topic": state.name,
-            "generation": generation,
-            "partition": record.partition,
-            "offset": record.offset,
-            "key": record.key or b"",
-            "value": record.value or b"",
-            "error_class": type(error).__name__,
-            "error": str(error),
-            "task": self.task,
-        }
+        return dead_letter(
+            target=self.target,
+            topic=state.name,
+            generation=generation,
+            record=record,
+            error_class=type(error).__name__,
+            error=str(error),
+            task=self.task,
+        )
 
     def _block(self, rows: list[Row]) -> pa.Table:
         return self._table(

@@ -81,6 +81,17 @@ class Records:
         for offset, key, value in zip(self.offsets, self.keys, self.values, strict=True):
             yield Record(self.partition, offset, key, value, self.headers.get(offset, []))
 
+    @classmethod
+    def of(cls, partition: int, records: Sequence[Record]) -> Records:
+        """Single records put together."""
+        return cls(
+            partition,
+            [record.offset for record in records],
+            [record.key for record in records],
+            [record.value for record in records],
+            {record.offset: record.headers for record in records if record.headers},
+        )
+
     def record(self, place: int) -> Record:
         """One of the records."""
         offset = self.offsets[place]

@@ -46,8 +46,10 @@ TABLES: dict[str, str] = {
     "dead_letters": """
         (
             target String, topic String, generation UInt16, partition UInt32, offset UInt64,
-            key String, value String, error_class LowCardinality(String), error String, task String,
-            state LowCardinality(String) DEFAULT 'open', recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+            key String, value String, header_names Array(String), header_values Array(String),
+            error_class LowCardinality(String), error String, task String,
+            state LowCardinality(String) DEFAULT 'open', reason String, dag_id String, run_id String, task_id String,
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
         ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY (target, topic, generation, partition, offset)""",
     "deletes": """
         (
@@ -100,9 +102,22 @@ def _array(values: Sequence[Any]) -> pa.Array[Any]:
     if all(type(value) is int and value >= 0 for value in values):
         return pa.array(values, pa.uint64())
     if isinstance(values[0], list | tuple):
-        return pa.array(values, pa.list_(pa.string()))
+        return pa.array(values, pa.list_(pa.binary()))
     array: pa.Array[Any] = pa.array(values)
     return array
+
+
+def _columns(definition: str) -> dict[str, str]:
+    """The columns of a table's definition by name, as DDL."""
+    inside, _, _ = definition.strip().removeprefix("(").rpartition(") ENGINE")
+    parts, depth = [""], 0
+    for character in inside:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return {part.split()[0]: " ".join(part.split()) for part in parts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +138,7 @@ class Control:
         return sql.table(TableId(self.database, table))
 
     def ensure(self) -> None:
-        """Create the database and the tables that are missing.
+        """Create the database and the tables that are missing, and the columns that an older version's tables lack.
 
         :raises FatalError: replicated tables are asked for, and there are others, or the cluster is none for an archive.
         """
@@ -144,6 +159,21 @@ class Control:
                 )
             for table in missing:
                 self.client.command(self.create_statement(table))
+            if engines:
+                self._add_columns()
+
+    def _add_columns(self) -> None:
+        there = self.client.query(
+            "SELECT table, name FROM system.columns WHERE database = {database:String}",
+            parameters={"database": self.database},
+        ).result_rows
+        known = {(table, name) for table, name in there}
+        for table, definition in TABLES.items():
+            for name, column in _columns(definition).items():
+                if (table, name) not in known:
+                    self.client.command(
+                        f"ALTER TABLE {self.name(table)}{self.placement.on_cluster} ADD COLUMN IF NOT EXISTS {column}"
+                    )
 
     def create_statement(self, table: str) -> str:
         """The CREATE TABLE of a control table."""

@@ -35,7 +35,10 @@ class DrainTopicOperator(TableOperator):
     :param delete_policy: ``archive``, ``mirror`` or ``ignore``.
     :param max_rows: records at most; :param max_bytes: bytes at most; :param max_seconds: seconds at most.
     :param batch_rows: records of a micro-batch.
-    :param max_dead_letters: undecodable records before the run stops.
+    :param max_dead_letters: undecodable records before the run stops; :param max_dead_letter_share: part of the records, from
+        0 to 1, that may be so.
+    :param partitions: those of the topic to drain, for mapped tasks; None: all. The last task that reaches the barrier
+        decides the deletes.
     :param follow_seconds: keep draining what arrives for that long, for live copies; 0 drains once.
     :param on_truncate: what a TRUNCATE at the source does: ``stop``, ``keep`` the archive's rows, or ``apply`` (only with
         the policy ``mirror``).
@@ -64,6 +67,8 @@ class DrainTopicOperator(TableOperator):
         max_seconds: float = _DEFAULTS.seconds,
         batch_rows: int = _DEFAULTS.batch_rows,
         max_dead_letters: int = _DEFAULTS.dead_letters,
+        max_dead_letter_share: float = _DEFAULTS.dead_letter_share,
+        partitions: Sequence[int] | None = None,
         follow_seconds: float | str = 0.0,
         on_truncate: str = TruncatePolicy.STOP,
         ignore_columns: Sequence[str] = (),
@@ -79,6 +84,8 @@ class DrainTopicOperator(TableOperator):
         self.max_seconds = max_seconds
         self.batch_rows = batch_rows
         self.max_dead_letters = max_dead_letters
+        self.max_dead_letter_share = max_dead_letter_share
+        self.partitions = partitions
         self.follow_seconds = follow_seconds
         self.on_truncate = on_truncate
         self.ignore_columns = ignore_columns
@@ -93,6 +100,7 @@ class DrainTopicOperator(TableOperator):
             seconds=self.max_seconds,
             batch_rows=self.batch_rows,
             dead_letters=self.max_dead_letters,
+            dead_letter_share=self.max_dead_letter_share,
         )
         with airflow_errors(), self.connections.opened() as services:
             drain = TableDrain(
@@ -109,7 +117,8 @@ class DrainTopicOperator(TableOperator):
                 truncates=TruncatePolicy(self.on_truncate),
                 refresh=lambda lacking: services.followed(name, target, lacking),
                 ignored=self.ignore_columns,
-                task=f"{context['ti'].dag_id}.{context['ti'].task_id} {context['ti'].run_id}",
+                task=_name(context),
+                partitions=self.partitions,
                 stopped=self._stop.is_set,
                 progress=_Progress(self.log.info),
             )
@@ -132,6 +141,13 @@ class DrainTopicOperator(TableOperator):
             records, drains = records + summary["records"], drains + 1
             if left <= 0 or self._stop.wait(1.0):
                 return summary | {"records": records, "drains": drains}
+
+
+def _name(context: Context) -> str:
+    """The task instance, whichever try it is."""
+    ti = context["ti"]
+    mapped = f" [{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
+    return f"{ti.dag_id}.{ti.task_id}{mapped} {ti.run_id}"
 
 
 class _Progress:

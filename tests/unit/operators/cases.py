@@ -10,6 +10,10 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_chista.operators.approve import ApprovePurgeOperator
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
+from airflow_provider_chista.operators.deadletters import (
+    DiscardDeadLettersOperator,
+    ReplayDeadLettersOperator,
+)
 from airflow_provider_chista.operators.drain import DrainTopicOperator
 from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
@@ -38,6 +42,7 @@ STREAM = {"connector": "{{ params.connector }}", "topic_prefix": "{{ params.pref
 TABLES = {"tables": ["shop.{{ params.table }}"]}
 PROOF = "{{ ti.xcom_pull(task_ids='verify')['verify_id'] }}"
 BARRIER = {"barrier": {"p.shop.orders": {"0": 5}}}
+LETTERS = {"offsets": {"0": ["{{ params.offset }}"]}}
 
 OPERATORS = (
     Case(
@@ -99,6 +104,27 @@ OPERATORS = (
             "purge_conn_id": "{{ params.purge }}",
             "topic_prefix": "{{ params.prefix }}",
             **WINDOW,
+            **PAIR,
+            **SOURCE,
+        },
+    ),
+    Case(
+        ReplayDeadLettersOperator,
+        {
+            "delete_policy": "{{ params.policy }}",
+            "generation": "{{ params.generation }}",
+            "ignore_columns": ["gone"],
+            **LETTERS,
+            **PAIR,
+            **SOURCE,
+        },
+    ),
+    Case(
+        DiscardDeadLettersOperator,
+        {
+            "reason": "{{ params.reason }}",
+            "generation": "{{ params.generation }}",
+            **LETTERS,
             **PAIR,
             **SOURCE,
         },
