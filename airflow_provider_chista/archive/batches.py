@@ -106,8 +106,8 @@ class BatchWriter:
         ]
         dead = self.report.counts["dead"] + sum(batch.counts["dead"] for batch in batches)
         self.wait()
-        records = self.report.records + sum(batch.counts.total() for batch in batches)
-        passed = over_limit(dead, records, most=self.limits.dead_letters, share=self.limits.dead_letter_share)
+        read = self.report.records + sum(batch.counts.total() for batch in batches)
+        passed = over_limit(dead, read, most=self.limits.dead_letters, share=self.limits.dead_letter_share)
         if passed:
             raise FatalError(
                 f"{dead} records of {self.state.name} cannot be decoded, {passed}; this micro-batch was not written. First "

@@ -109,7 +109,7 @@ class TableDrain:
         return summary
 
     def _all_reached(self, generation: int, ends: Mapping[int, int]) -> bool:
-        """Whether the partitions that other tasks drain are at the barrier too: the last one that ends decides the deletes."""
+        """Whether the partitions that other tasks drain are at the barrier too: the last one decides the deletes."""
         if self.partitions is None:
             return True
         reached = positions.recorded(self.control, str(self.target), self.topic, generation)

@@ -14,10 +14,9 @@ from airflow_provider_chista.model import TableId
 TARGET = TableId("archive", "orders")
 
 
-@pytest.mark.parametrize("headers", [None, []])
-def test_a_record_without_key_and_headers_is_kept_with_empty_ones(headers: Any) -> None:
+def test_a_record_without_key_and_headers_is_kept_with_empty_ones() -> None:
     letter = dead_letter(
-        target=TARGET, topic="p.s.orders", generation=3, record=Record(1, 9, None, b"\xff", headers),
+        target=TARGET, topic="p.s.orders", generation=3, record=Record(1, 9, None, b"\xff", []),
         error_class="DecodeError", error="what was wrong", task="dag.task run",
     )  # fmt: skip
     assert letter == {
