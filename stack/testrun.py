@@ -107,7 +107,9 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
     paths = [path for path in suite.paths if (stack.root / path).is_dir()]
     if not paths:
         raise StackError(f"there is no {', '.join(suite.paths)}")
-    command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths, *arguments]
+    # Tests mostly wait for the services: two processes of them fit beside these on two cores.
+    spread = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths, *spread, *arguments]
     closing = ""
     with subprocess.Popen(
         command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True
