@@ -52,6 +52,7 @@ class DrainTopicOperator(TableOperator):
         "topic_prefix",
         "barrier",
         "delete_policy",
+        "partitions",
         "follow_seconds",
         "on_truncate",
     )
