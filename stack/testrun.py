@@ -34,6 +34,7 @@ class Suite:
     services: str
     lint: bool = False
     browser: bool = False
+    marker: str = ""
 
 
 SUITES = {
@@ -41,6 +42,7 @@ SUITES = {
     "unit": Suite(("tests/unit",), ""),
     "integration": Suite(("tests/integration",), "data"),
     "system": Suite(("tests/system",), "all", browser=True),
+    "soak": Suite(("tests/soak",), "data", marker="soak"),
 }
 
 
@@ -107,7 +109,8 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
     paths = [path for path in suite.paths if (stack.root / path).is_dir()]
     if not paths:
         raise StackError(f"there is no {', '.join(suite.paths)}")
-    command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths, *arguments]
+    command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths]
+    command += [*(["-m", suite.marker] if suite.marker else []), *arguments]
     closing = ""
     with subprocess.Popen(
         command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True
