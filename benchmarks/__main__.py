@@ -21,10 +21,11 @@ import platform
 import statistics
 from collections.abc import Callable
 
-from benchmarks import drain, purge, rowhash
+from benchmarks import drain, live, purge, rowhash
 
 SUITES: dict[str, Callable[[int], dict[str, float]]] = {
     "drain": drain.measure,
+    "live": live.measure,
     "purge": purge.measure,
     "rowhash": rowhash.measure,
 }
@@ -45,7 +46,7 @@ def main() -> None:
         print(f"\n{name}: {arguments.rows} rows, {arguments.rounds} rounds; median (minimum to maximum)")
         for figure in rounds[0]:
             values = [result[figure] for result in rounds]
-            unit = "" if "ratio" in figure else " rows/s"
+            unit = "" if "ratio" in figure or figure.endswith(", ms") else " rows/s"
             text = ".2f" if "ratio" in figure else ",.0f"
             low, middle, high = min(values), statistics.median(values), max(values)
             print(f"  {figure:<48} {middle:>12{text}}{unit} ({low:{text}} to {high:{text}})")

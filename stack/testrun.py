@@ -34,6 +34,7 @@ class Suite:
     services: str
     lint: bool = False
     browser: bool = False
+    marker: str = ""
 
 
 SUITES = {
@@ -41,6 +42,7 @@ SUITES = {
     "unit": Suite(("tests/unit",), ""),
     "integration": Suite(("tests/integration",), "data"),
     "system": Suite(("tests/system",), "all", browser=True),
+    "soak": Suite(("tests/soak",), "data", marker="soak"),
 }
 
 
@@ -107,9 +109,13 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
     paths = [path for path in suite.paths if (stack.root / path).is_dir()]
     if not paths:
         raise StackError(f"there is no {', '.join(suite.paths)}")
-    # Tests mostly wait for the services: two processes of them fit beside these on two cores.
-    spread = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
-    command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths, *spread, *arguments]
+    command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths]
+    if suite.marker:
+        command += ["-m", suite.marker]
+    else:
+        # Tests mostly wait for the services: two processes of them fit beside these on two cores.
+        command += ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    command += arguments
     closing = ""
     with subprocess.Popen(
         command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True

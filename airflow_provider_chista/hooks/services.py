@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 from airflow.sdk.configuration import conf
 
@@ -99,7 +100,8 @@ class Services:
         """The Kafka cluster."""
         if self._kafka is None:
             hook = ChistaKafkaHook(self.ids.kafka)
-            self._kafka = Kafka(consumer=hook.consumer, admin=hook.admin, trouble=hook.trouble)
+            # One admin client for the whole task: each has threads and connections of its own.
+            self._kafka = Kafka(consumer=hook.consumer, admin=cache(hook.admin), trouble=hook.trouble)
         return self._kafka
 
     def archived(self, name: TableId, target: TableId) -> Table:
@@ -108,7 +110,10 @@ class Services:
 
     def followed(self, name: TableId, target: TableId, lacking: Collection[str] = ()) -> Table:
         """As :meth:`archived`, after the archive table has followed the source's columns (``clickhouse/ddl.py``)."""
-        source = self.source.catalogue(name)
+        return self.follow(self.source.catalogue(name), target, lacking)
+
+    def follow(self, source: Table, target: TableId, lacking: Collection[str] = ()) -> Table:
+        """As :meth:`followed`, by a catalogue that was read already."""
         control = self.control
         return follow(
             control.client, self.types, source, target, lacking=lacking, placement=control.placement

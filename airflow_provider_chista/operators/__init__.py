@@ -1,1 +1,1 @@
-"""The stages as operators: preflight, connector, table, drain, verify, approve, purge, seal; and dead letters."""
+"""The stages as operators: preflight, connector, table, partitions, drain, verify, approve, purge, seal; and dead letters."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from airflow.sdk import Context
 
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.follow import FollowedTable, Follower
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
@@ -52,6 +52,7 @@ class DrainTopicOperator(TableOperator):
         "topic_prefix",
         "barrier",
         "delete_policy",
+        "partitions",
         "follow_seconds",
         "on_truncate",
     )
@@ -103,19 +104,23 @@ class DrainTopicOperator(TableOperator):
             dead_letter_share=self.max_dead_letter_share,
         )
         with airflow_errors(), self.connections.opened() as services:
+            table = FollowedTable(
+                lambda: services.source.catalogue(name),
+                lambda source, lacking: services.follow(source, target, lacking),
+            )
             drain = TableDrain(
                 services.kafka,
                 services.control.client,
                 services.control,
                 services.types,
-                services.followed(name, target),
+                table(),
                 target,
                 self.topic_prefix,
                 DeletePolicy(self.delete_policy),
                 limits,
                 self.accept_gap,
                 truncates=TruncatePolicy(self.on_truncate),
-                refresh=lambda lacking: services.followed(name, target, lacking),
+                refresh=table,
                 ignored=self.ignore_columns,
                 task=_name(context),
                 partitions=self.partitions,
@@ -124,23 +129,11 @@ class DrainTopicOperator(TableOperator):
             )
             barrier = Barrier.from_json(self.barrier) if self.barrier is not None else None
             follow = float(self.follow_seconds)
-            summary = self._follow(drain, follow) if follow else drain.run(barrier)
+            summary = Follower(drain, self._stop.wait).run(follow) if follow else drain.run(barrier)
             if self._stop.is_set():
                 raise TransientError(f"the drain of {drain.topic} was stopped; what was drained is recorded")
         self.log.info("drained %s into %s: %s", drain.topic, target, summary)
         return summary
-
-    def _follow(self, drain: TableDrain, seconds: float) -> dict[str, Any]:
-        """Drain again and again; every drain is a whole, bounded one."""
-        deadline = time.monotonic() + seconds
-        records, drains = 0, 0
-        while True:
-            left = deadline - time.monotonic()
-            drain.limits = replace(drain.limits, seconds=max(0.5, min(self.max_seconds, left)))
-            summary = drain.run()
-            records, drains = records + summary["records"], drains + 1
-            if left <= 0 or self._stop.wait(1.0):
-                return summary | {"records": records, "drains": drains}
 
 
 def _name(context: Context) -> str:

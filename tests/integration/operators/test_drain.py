@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_provider_chista.operators.drain import DrainTopicOperator
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from tests.integration.operators.conftest import Place
 from tests.integration.support import services
+from tests.integration.support.engines import wait_for
 from tests.integration.support.tasks import context, line
 
 Give = Callable[..., str]
@@ -116,8 +118,32 @@ def test_a_drain_that_was_asked_to_stop_is_tried_again(topic: Topic) -> None:
     assert topic.rows() == (100, 100)
 
 
-def test_following_ends_when_asked_and_after_its_time(topic: Topic) -> None:
+def test_following_drains_what_arrives_until_its_time_is_over(topic: Topic) -> None:
     topic.send(range(10))
-    summary = topic.task(follow_seconds="1.5").execute(context())
-    assert summary["records"] == 10
-    assert summary["drains"] >= 2
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(topic.task(follow_seconds="6").execute, context())
+        wait_for(lambda: topic.rows()[0] == 10)
+        topic.send(range(10, 15))
+        summary = following.result()
+    assert (summary["records"], summary["drains"]) == (15, 2)
+    assert topic.rows() == (15, 15)
+
+
+def test_a_column_that_is_added_while_it_follows_is_archived(place: Place, topic: Topic) -> None:
+    topic.send(range(10))
+    table = place.orders["table"]
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(topic.task(follow_seconds=8).execute, context())
+        wait_for(lambda: topic.rows()[0] == 10)
+        place.engine.execute(f"ALTER TABLE {table} ADD COLUMN more INT NULL")
+        try:
+            changed = json.loads(event(10))
+            changed["after"]["more"] = 7
+            producer = services.producer()
+            producer.produce(topic.name, key=b'{"id":10}', value=json.dumps(changed).encode())
+            assert producer.flush(30) == 0
+            assert following.result()["records"] == 11
+        finally:
+            place.engine.execute(f"ALTER TABLE {table} DROP COLUMN more")
+    rows = place.client.query(f"SELECT id, more FROM {topic.target} WHERE id >= 9 ORDER BY id").result_rows
+    assert [tuple(row) for row in rows] == [(9, None), (10, 7)]

@@ -15,6 +15,7 @@ from airflow_provider_chista.operators.deadletters import (
     ReplayDeadLettersOperator,
 )
 from airflow_provider_chista.operators.drain import DrainTopicOperator
+from airflow_provider_chista.operators.partitions import ListTopicPartitionsOperator
 from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
@@ -79,6 +80,16 @@ OPERATORS = (
             "follow_seconds": "{{ params.follow }}",
             **BARRIER,
             **PAIR,
+            **SOURCE,
+        },
+    ),
+    Case(
+        ListTopicPartitionsOperator,
+        {
+            "topic_prefix": "{{ params.prefix }}",
+            "tables": {"shop.orders": "archive.{{ params.table }}"},
+            "by": "{{ params.by }}",
+            **BARRIER,
             **SOURCE,
         },
     ),

@@ -1,0 +1,76 @@
+"""Topics of one connector as mapped tasks, expanded and run by Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_chista.operators.table import CreateArchiveTableOperator
+from tests.integration.operators.conftest import Place
+from tests.integration.operators.test_drain import event
+from tests.integration.support import services
+from tests.integration.support.tasks import context
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Of an Airflow with a new, empty metadata database."""
+    made = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+    }
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=made, check=True, cwd=ROOT)
+    return made
+
+
+def test_one_bad_table_does_not_hold_the_others(place: Place, environment: dict[str, str]) -> None:
+    prefix, good, bad = (
+        f"{place.schema}.{services.token()}",
+        f"{place.schema}.orders",
+        f"{place.schema}.items",
+    )
+    tables = {bad: f"{place.database}.m_{services.token()}", good: f"{place.database}.m_{services.token()}"}
+    CreateArchiveTableOperator(task_id="create", tables=tables, **place.systems).execute(context())
+    services.create_topic(f"{prefix}.{bad}")
+    services.create_topic(f"{prefix}.{good}", 3)
+    producer = services.producer()
+    for number in range(3_000):
+        key = b'{"id":%d}' % number
+        producer.produce(f"{prefix}.{good}", key=key, value=event(number), partition=number % 3)
+        producer.poll(0)
+    for _ in range(5):
+        producer.produce(f"{prefix}.{bad}", key=b"?", value=b"no change event")
+    assert producer.flush(30) == 0
+
+    arguments = {"topic_prefix": prefix, "tables": tables, **place.systems}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.operators.mapped"],
+        env=environment | {"MAPPED": json.dumps(arguments)}, cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        "failed",
+        ["drain", 0, bad, "failed"],
+        ["drain", 1, f"{good} [0]", "success"],
+        ["drain", 2, f"{good} [1]", "success"],
+        ["drain", 3, f"{good} [2]", "success"],
+        ["list", -1, None, "success"],
+    ]
+    count = place.client.query(f"SELECT uniqExact(id), count() FROM {tables[good]}").result_rows[0]
+    assert tuple(count) == (3_000, 3_000)
+    drained = place.control.rows(
+        f"SELECT target, partition, max(next_offset) AS n FROM {place.control.name('positions')}"
+        " WHERE has({targets:Array(String)}, target) GROUP BY target, partition ORDER BY target, partition",
+        {"targets": list(tables.values())},
+    )
+    assert {(row["target"], row["partition"]): row["n"] for row in drained} == {
+        (tables[bad], 0): 0, **{(tables[good], partition): 1_000 for partition in range(3)},
+    }  # fmt: skip
