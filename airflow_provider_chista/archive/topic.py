@@ -30,6 +30,8 @@ from airflow_provider_chista.errors import ChistaError, FatalError, TransientErr
 REQUEST_SECONDS = 10.0
 """Timeout of one administrative request to Kafka, in seconds."""
 
+_ASK_SECONDS = 2.0
+
 _EARLIEST, _LATEST = _OffsetSpec.earliest(), _OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -191,6 +193,34 @@ class Kafka:
             topic: TopicState(topic, cluster, str(d.topic_id), lows.get(topic, {}), ends.get(topic, {}))
             for topic, d in described.items()
         }
+
+    def same_topic(self, state: TopicState) -> Callable[[], None]:
+        """A question, cheap enough for each micro-batch, whether the topic is still the one that was described.
+
+        An id never comes back: when it is the same, everything that was read before the question is of that topic. A consumer
+        goes on with the records of a topic that was created again, and nothing in them tells.
+
+        :returns: raises :class:`FatalError` when the topic was created again, :class:`TransientError` when there is none.
+        """
+        admin = self.admin()
+
+        def ask() -> None:
+            with kafka_errors(f"describing {state.name}", self.trouble):
+                futures = admin.describe_topics(TopicCollection([state.name]), request_timeout=_ASK_SECONDS)
+                try:
+                    topic_id = str(futures[state.name].result().topic_id)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
+                    raise TransientError(f"topic {state.name} does not exist any more") from error
+            if topic_id != state.topic_id:
+                raise FatalError(
+                    f"topic {state.name} was deleted and created again while it was drained: its id is {topic_id}, it was "
+                    f"{state.topic_id}. Nothing was written since. Load the table by a new snapshot, then run the drain once "
+                    "with accept_gap=True"
+                )
+
+        return ask
 
     @staticmethod
     def _offsets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,9 @@ from confluent_kafka.admin import NewPartitions
 
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.positions import version
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.topic import TopicMissingError
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.errors import FatalError, TransientError
 from tests.integration.support import services
 from tests.integration.support.engines import wait_for
 from tests.integration.support.streams import Stream, key, names, value
@@ -68,6 +70,46 @@ def test_a_topic_that_was_created_again_is_noticed_and_its_rows_are_newer(
     made.send(value("u", 0, "later"))
     made.drain()
     assert made.shown()[0] == "later"
+
+
+@pytest.mark.parametrize("again", [0, 30, 900], ids=["empty", "shorter", "grown past the position"])
+def test_a_topic_that_is_created_again_under_a_running_drain_ends_it(stream: Streams, again: int) -> None:
+    """The consumer goes on with the new topic's records where the old one's ended, and nothing in them tells."""
+    made = stream(limits=DrainLimits(batch_rows=100)).create()
+    made.send(*names(600))
+    made.kafka = services.kafka(
+        {
+            "queued.min.messages": 1,
+            "message.max.bytes": 1000,
+            "fetch.max.bytes": 1000,
+            "max.partition.fetch.bytes": 1000,
+        }
+    )
+    begun = threading.Event()
+
+    def recreate(report: object) -> None:
+        if not begun.is_set():
+            begun.set()
+            _recreate(made)
+            made.send(*(value("r", 10_000 + number, "again") for number in range(again)))
+
+    with pytest.raises(FatalError, match=r"created again"):
+        made.drain(progress=recreate)
+    assert begun.is_set()
+    assert set(made.shown().values()) == {f"n{number}" for number in range(100)}
+    assert made.positions() == {0: 100}
+    made.drain(accept_gap=True)
+    assert len(made.shown()) == 100 + again
+
+
+def test_a_topic_that_is_deleted_under_a_running_drain_ends_it(stream: Streams) -> None:
+    made = stream(limits=DrainLimits(batch_rows=100, patience=1)).create()
+    made.send(*names(600))
+    with pytest.raises(TransientError, match="does not exist any more"):
+        made.drain(progress=lambda report: services.delete_topics(f"{made.prefix}."))
+    assert made.positions() == {0: 100}
+    with pytest.raises(TopicMissingError):
+        made.drain()
 
 
 def test_an_empty_topic_that_was_created_again_needs_accept_gap_once(stream: Streams) -> None:
