@@ -96,14 +96,19 @@ class BatchWriter:
         self._sender.shutdown()
         self._sending = None
 
-    def send(self, buffered: Mapping[int, Records]) -> None:
-        """Decode records, and write them once the batch before is written.
+    def send(self, buffered: dict[int, Records]) -> None:
+        """Decode records, which are taken out of ``buffered``, and write them once the batch before is written.
 
         :raises FatalError: too many records cannot be decoded, or the batch before met a record with other columns.
         """
         batches = [
             self.sink.prepare(self.state, self.report.generation, records) for records in buffered.values()
         ]
+        size = sum(
+            (records.before(batch.next_offset) if batch.stopped else records).bytes
+            for batch, records in zip(batches, buffered.values(), strict=True)
+        )
+        buffered.clear()
         dead = self.report.counts["dead"] + sum(batch.counts["dead"] for batch in batches)
         self.wait()
         read = self.report.records + sum(batch.counts.total() for batch in batches)
@@ -115,8 +120,7 @@ class BatchWriter:
             )
         for batch in batches:
             self.report.counts.update(batch.counts)
-            records = buffered[batch.partition]
-            self.report.bytes += (records.before(batch.next_offset) if batch.stopped else records).bytes
+        self.report.bytes += size
         self._sending = self._sender.submit(self._write, batches)
 
     def wait(self) -> None:

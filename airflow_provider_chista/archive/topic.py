@@ -32,6 +32,9 @@ REQUEST_SECONDS = 10.0
 
 _ASK_SECONDS = 2.0
 
+_LIST_BYTES = 8 * 2**20
+"""Bytes of records that are taken over at once, if they are as large as those before: librdkafka counts records only."""
+
 _EARLIEST, _LATEST = _OffsetSpec.earliest(), _OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -262,9 +265,9 @@ class Kafka:
         try:
             with kafka_errors(f"reading {topic}", self.trouble):
                 consumer.assign([TopicPartition(topic, p, span[0]) for p, span in open_ranges.items()])
-                last = time.monotonic()
+                last, count = time.monotonic(), 1
                 while open_ranges and not stopped():
-                    messages = consumer.consume(most, timeout=0.5)
+                    messages = consumer.consume(count, timeout=0.5)
                     if messages:
                         last = time.monotonic()
                     elif time.monotonic() - last > quiet_seconds:
@@ -273,6 +276,9 @@ class Kafka:
                             f"{sorted(open_ranges)} have records left; check the broker"
                         )
                     found = [records for records in _sorted(topic, messages, open_ranges) if records]
+                    largest = max((len(message) for message in messages), default=0)
+                    count = max(1, min(most, _LIST_BYTES // max(1, largest)))
+                    del messages  # or their bytes would be there twice while the records are worked on
                     yield from found or [nothing]
         finally:
             consumer.close()

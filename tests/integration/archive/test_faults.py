@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.clickhouse.control import Control
-from airflow_provider_chista.errors import TransientError
+from airflow_provider_chista.errors import FatalError, TransientError
 from stack.settings import Stack
 from tests.integration.archive.conftest import Store
 from tests.integration.support import services
@@ -137,6 +137,7 @@ def starved(server: PrivateServer) -> Stream:
 def merge(made: Stream) -> None:
     made.client.command(f"SYSTEM START MERGES {sql.table(made.target)}")
     made.client.command(f"OPTIMIZE TABLE {sql.table(made.target)} FINAL")
+    made.client.command(f"ALTER TABLE {sql.table(made.target)} RESET SETTING parts_to_throw_insert")
 
 
 def test_a_drain_waits_for_merges_when_there_are_too_many_parts(server: PrivateServer) -> None:
@@ -169,10 +170,14 @@ def test_a_batch_of_more_partitions_than_an_insert_may_have_goes_in_halves_once(
     made.client.command(f"DROP TABLE {sql.table(made.target)} SYNC")
     statement = ddl.create_statement(made.types, made.table, made.target)
     made.client.command(statement.replace("\nORDER BY", "\nPARTITION BY id ORDER BY"))
-    made.send(*names(1_500))
+    # Each partition's part is a block of its own that the table has to remember.
+    made.client.command(
+        f"ALTER TABLE {sql.table(made.target)} MODIFY SETTING non_replicated_deduplication_window = 2000"
+    )
+    made.send(*names(1_100))
     for _ in range(2):
-        assert made.drain(limits=DrainLimits(batch_rows=1_500))["records"] == 1_500
-        assert made.stored() == len(made.shown()) == 1_500
+        assert made.drain(limits=DrainLimits(batch_rows=1_100))["records"] == 1_100
+        assert made.stored() == len(made.shown()) == 1_100
         made.client.command(f"TRUNCATE TABLE {made.control.name('positions')}")
 
 
@@ -207,3 +212,19 @@ def test_a_drain_fails_when_kafka_stays_away_and_the_next_one_ends_it(
     assert 0 < before < ROWS
     assert on_broker.drain()["records"] == ROWS - before
     require_whole(on_broker)
+
+
+def test_another_cluster_behind_the_same_name_is_refused(
+    stream: Callable[..., Stream], private_kafka: PrivateBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    monkeypatch.setattr(services, "bootstrap", lambda: private_kafka.bootstrap)
+    made.kafka = services.kafka()
+    made.create()
+    made.send(*names(20, 100))
+    with pytest.raises(FatalError, match="this is one of cluster"):
+        made.drain()
+    assert made.stored() == 10
+    monkeypatch.undo()

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
+from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.report import DrainLimits
@@ -147,6 +149,28 @@ def test_a_partition_that_was_added_is_refused(stream: Streams) -> None:
     wait_for(lambda: len(made.kafka.describe(made.topic).ends) == 3)
     with pytest.raises(FatalError, match=r"partitions \[0, 1, 2\].*\[0, 1\] were drained"):
         made.drain()
+
+
+def test_a_log_that_ends_before_the_position_is_refused(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    # As if the last record had been lost with the only broker that had it.
+    positions.record(made.control, str(made.target), made.kafka.describe(made.topic), 0, {0: 11})
+    with pytest.raises(FatalError, match=r"ends at 10, but 11 was already drained; its log was truncated"):
+        made.drain()
+
+
+def test_offsets_of_the_consumer_group_that_are_reset_change_nothing(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    group = ConsumerGroupTopicPartitions(f"chista.{made.target}", [TopicPartition(made.topic, 0, 3)])
+    admin = made.kafka.admin()
+    for future in admin.alter_consumer_group_offsets([group]).values():
+        future.result()
+    assert made.drain()["records"] == 0
+    assert made.stored() == 10
 
 
 def test_a_topic_that_does_not_exist(stream: Streams) -> None:
