@@ -98,10 +98,11 @@ def test_a_topic_that_is_created_again_under_a_running_drain_ends_it(stream: Str
     with pytest.raises(FatalError, match=r"created again"):
         made.drain(progress=recreate)
     assert begun.is_set()
-    assert set(made.shown().values()) == {f"n{number}" for number in range(100)}
-    assert made.positions() == {0: 100}
+    written = made.positions()[0]
+    assert 100 <= written < 600
+    assert made.shown() == {number: f"n{number}" for number in range(written)}
     made.drain(accept_gap=True)
-    assert len(made.shown()) == 100 + again
+    assert len(made.shown()) == written + again
 
 
 def test_a_topic_that_is_deleted_under_a_running_drain_ends_it(stream: Streams) -> None:
@@ -109,7 +110,7 @@ def test_a_topic_that_is_deleted_under_a_running_drain_ends_it(stream: Streams) 
     made.send(*names(600))
     with pytest.raises(TransientError, match="does not exist any more"):
         made.drain(progress=lambda report: services.delete_topics(f"{made.prefix}."))
-    assert made.positions() == {0: 100}
+    assert 100 <= made.positions()[0] < 600
     with pytest.raises(TopicMissingError):
         made.drain()
 
