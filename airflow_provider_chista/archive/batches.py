@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,7 +71,7 @@ class Sink(Protocol):
 class BatchWriter:
     """Writes the micro-batches of one drain, the next one being decoded meanwhile.
 
-    :param permitted: asked before each write; raises when another drain has taken over.
+    :param required: asked before each write; they raise when another drain has taken over, or the topic is another one.
     """
 
     control: Control
@@ -81,7 +81,7 @@ class BatchWriter:
     limits: DrainLimits
     report: DrainReport
     stopped: Callable[[], bool]
-    permitted: Callable[[], None]
+    required: Sequence[Callable[[], None]]
     progress: Callable[[DrainReport], None]
     _sender: ThreadPoolExecutor = field(init=False)
     _sending: Future[None] | None = field(init=False, default=None)
@@ -96,14 +96,19 @@ class BatchWriter:
         self._sender.shutdown()
         self._sending = None
 
-    def send(self, buffered: Mapping[int, Records]) -> None:
-        """Decode records, and write them once the batch before is written.
+    def send(self, buffered: dict[int, Records]) -> None:
+        """Decode records, which are taken out of ``buffered``, and write them once the batch before is written.
 
         :raises FatalError: too many records cannot be decoded, or the batch before met a record with other columns.
         """
         batches = [
             self.sink.prepare(self.state, self.report.generation, records) for records in buffered.values()
         ]
+        size = sum(
+            (records.before(batch.next_offset) if batch.stopped else records).bytes
+            for batch, records in zip(batches, buffered.values(), strict=True)
+        )
+        buffered.clear()
         dead = self.report.counts["dead"] + sum(batch.counts["dead"] for batch in batches)
         self.wait()
         read = self.report.records + sum(batch.counts.total() for batch in batches)
@@ -115,8 +120,7 @@ class BatchWriter:
             )
         for batch in batches:
             self.report.counts.update(batch.counts)
-            records = buffered[batch.partition]
-            self.report.bytes += (records.before(batch.next_offset) if batch.stopped else records).bytes
+        self.report.bytes += size
         self._sending = self._sender.submit(self._write, batches)
 
     def wait(self) -> None:
@@ -124,6 +128,11 @@ class BatchWriter:
         if self._sending:
             self._sending.result()
             self._sending = None
+
+    def require(self) -> None:
+        """Raise when nothing more may be written."""
+        for ask in self.required:
+            self._patiently(ask)
 
     def record(self, next_offsets: Mapping[int, int]) -> None:
         """Record positions."""
@@ -138,7 +147,7 @@ class BatchWriter:
     def _write(self, batches: list[PreparedBatch]) -> None:
         generation = self.report.generation
         plans = {batch.partition: (batch.first, batch.next_offset) for batch in batches}
-        self._patiently(self.permitted)
+        self.require()
         self._patiently(lambda: positions.plan(self.control, self.target, self.state, generation, plans))
         for batch in batches:
             self._patiently(partial(self.sink.write, self.state, generation, batch))

@@ -79,7 +79,7 @@ class Drain:
         ends: Mapping[int, int],
         before: DrainReport | None,
         started: float,
-        permitted: Callable[[], None],
+        require_lease: Callable[[], None],
     ) -> DrainReport:
         start = positions.load(self.control, self.target, state, accept_gap=self.accept_gap)
         if not start.begun:
@@ -97,7 +97,7 @@ class Drain:
             self.limits,
             report,
             self.stopped,
-            permitted,
+            (require_lease, self.kafka.same_topic(state)),
             self.progress,
         )
         again = {
@@ -189,9 +189,11 @@ class Drain:
             elif buffered:
                 writer.send(buffered)
             writer.wait()
-            if not report.ended:
-                # Partitions were read to their ends; the last offsets may be holes (compaction, transaction markers).
-                writer.record({p: end for p, (_, end) in ranges.items() if report.next_offsets[p] < end})
+            # Partitions were read to their ends; the last offsets may be holes (compaction, transaction markers).
+            holes = {p: end for p, (_, end) in ranges.items() if report.next_offsets[p] < end}
+            if holes and not report.ended:
+                writer.require()
+                writer.record(holes)
 
     def _limit(self, report: DrainReport, rows: int, size: int, seconds: float) -> str:
         for reached, name, value in (

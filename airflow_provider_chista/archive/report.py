@@ -27,7 +27,7 @@ class DrainLimits:
     bytes: int = 64 * 2**30
     seconds: float = 3600.0
     batch_rows: int = 50_000
-    batch_bytes: int = 32 * 2**20
+    batch_bytes: int = 16 * 2**20
     batch_seconds: float = 5.0
     dead_letters: int = 100
     dead_letter_share: float = 1.0

@@ -30,6 +30,11 @@ from airflow_provider_chista.errors import ChistaError, FatalError, TransientErr
 REQUEST_SECONDS = 10.0
 """Timeout of one administrative request to Kafka, in seconds."""
 
+_ASK_SECONDS = 2.0
+
+_LIST_BYTES = 8 * 2**20
+"""Bytes of records that are taken over at once, if they are as large as those before: librdkafka counts records only."""
+
 _EARLIEST, _LATEST = _OffsetSpec.earliest(), _OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -192,6 +197,34 @@ class Kafka:
             for topic, d in described.items()
         }
 
+    def same_topic(self, state: TopicState) -> Callable[[], None]:
+        """A question, cheap enough for each micro-batch, whether the topic is still the one that was described.
+
+        An id never comes back: when it is the same, everything that was read before the question is of that topic. A consumer
+        goes on with the records of a topic that was created again, and nothing in them tells.
+
+        :returns: raises :class:`FatalError` when the topic was created again, :class:`TransientError` when there is none.
+        """
+        admin = self.admin()
+
+        def ask() -> None:
+            with kafka_errors(f"describing {state.name}", self.trouble):
+                futures = admin.describe_topics(TopicCollection([state.name]), request_timeout=_ASK_SECONDS)
+                try:
+                    topic_id = str(futures[state.name].result().topic_id)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
+                    raise TransientError(f"topic {state.name} does not exist any more") from error
+            if topic_id != state.topic_id:
+                raise FatalError(
+                    f"topic {state.name} was deleted and created again while it was drained: its id is {topic_id}, it was "
+                    f"{state.topic_id}. Nothing was written since. Load the table by a new snapshot, then run the drain once "
+                    "with accept_gap=True"
+                )
+
+        return ask
+
     @staticmethod
     def _offsets(
         admin: AdminClient, partitions: list[TopicPartition], spec: Any
@@ -232,9 +265,9 @@ class Kafka:
         try:
             with kafka_errors(f"reading {topic}", self.trouble):
                 consumer.assign([TopicPartition(topic, p, span[0]) for p, span in open_ranges.items()])
-                last = time.monotonic()
+                last, count = time.monotonic(), 1
                 while open_ranges and not stopped():
-                    messages = consumer.consume(most, timeout=0.5)
+                    messages = consumer.consume(count, timeout=0.5)
                     if messages:
                         last = time.monotonic()
                     elif time.monotonic() - last > quiet_seconds:
@@ -243,6 +276,9 @@ class Kafka:
                             f"{sorted(open_ranges)} have records left; check the broker"
                         )
                     found = [records for records in _sorted(topic, messages, open_ranges) if records]
+                    largest = max((len(message) for message in messages), default=0)
+                    count = max(1, min(most, _LIST_BYTES // max(1, largest)))
+                    del messages  # or their bytes would be there twice while the records are worked on
                     yield from found or [nothing]
         finally:
             consumer.close()

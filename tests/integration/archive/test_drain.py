@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +14,7 @@ from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.errors import FatalError
-from tests.integration.support.engines import wait_for
-from tests.integration.support.streams import WIDER, Stream, drain_in_process, key, names, value
+from tests.integration.support.streams import WIDER, Stream, key, names, value
 
 Streams = Callable[..., Stream]
 
@@ -215,49 +212,3 @@ def test_the_consumer_group_shows_the_positions(stream: Streams) -> None:
     futures = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
     found = futures[group].result().topic_partitions
     assert {p.partition: p.offset for p in found} == {0: 0, 1: 10}
-
-
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("policy", [DeletePolicy.MIRROR, DeletePolicy.ARCHIVE])
-def test_a_drain_killed_at_any_moment_and_repeated_leaves_the_same_rows(
-    stream: Streams, policy: DeletePolicy
-) -> None:
-    chance = random.Random(20_240_101)
-    made = stream(policy=policy).create(partitions=2)
-    for partition in (0, 1):
-        numbers = range(partition, 8000, 2)
-        made.send(*(value("c", number, f"n{number}") for number in numbers), partition=partition)
-        made.send(*(value("u", number, "u") for number in numbers[::5]), partition=partition)
-        made.send(*(value("d", number, tx=f"g:{number}") for number in numbers[::7]), partition=partition)
-        made.send(b"broken", *(value("c", number, "again") for number in numbers[::14]), partition=partition)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.support.streams", "pandas"])
-    arguments = (made.database, made.control.database, made.prefix, made.target.name, str(policy), 150)
-    kills = 0
-    before: dict[int, int] = {}
-    while kills < 12:
-        begun = context.Event()
-        process = context.Process(target=drain_in_process, args=(*arguments, begun))
-        process.start()
-        if chance.random() < 0.8:
-            wait_for(lambda: begun.is_set() or process.exitcode is not None, pause=0.005)  # noqa: B023
-        time.sleep(chance.random() * 0.1)
-        process.kill()
-        process.join(30)
-        kills += process.exitcode != 0
-        now = made.positions()
-        assert all(now[p] >= offset for p, offset in before.items())
-        before = now
-        if process.exitcode == 0:
-            break
-    assert kills >= 5
-    made.drain(made.barrier())
-    alone = Stream(
-        made.client, made.control, made.database, made.prefix, f"{made.prefix}_alone", policy=policy
-    )
-    alone.drain(alone.barrier())
-    assert made.everything() == alone.everything()
-    assert made.shown() == alone.shown()
-    assert made.deletes() == alone.deletes()
-    assert len(made.dead_letters()) == 2
-    assert made.positions() == alone.positions()

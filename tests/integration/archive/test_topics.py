@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
+from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.positions import version
+from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.topic import TopicMissingError
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.errors import FatalError, TransientError
 from tests.integration.support import services
 from tests.integration.support.engines import wait_for
 from tests.integration.support.streams import Stream, key, names, value
@@ -70,6 +74,47 @@ def test_a_topic_that_was_created_again_is_noticed_and_its_rows_are_newer(
     assert made.shown()[0] == "later"
 
 
+@pytest.mark.parametrize("again", [0, 30, 900], ids=["empty", "shorter", "grown past the position"])
+def test_a_topic_that_is_created_again_under_a_running_drain_ends_it(stream: Streams, again: int) -> None:
+    """The consumer goes on with the new topic's records where the old one's ended, and nothing in them tells."""
+    made = stream(limits=DrainLimits(batch_rows=100)).create()
+    made.send(*names(600))
+    made.kafka = services.kafka(
+        {
+            "queued.min.messages": 1,
+            "message.max.bytes": 1000,
+            "fetch.max.bytes": 1000,
+            "max.partition.fetch.bytes": 1000,
+        }
+    )
+    begun = threading.Event()
+
+    def recreate(report: object) -> None:
+        if not begun.is_set():
+            begun.set()
+            _recreate(made)
+            made.send(*(value("r", 10_000 + number, "again") for number in range(again)))
+
+    with pytest.raises(FatalError, match=r"created again"):
+        made.drain(progress=recreate)
+    assert begun.is_set()
+    written = made.positions()[0]
+    assert 100 <= written < 600
+    assert made.shown() == {number: f"n{number}" for number in range(written)}
+    made.drain(accept_gap=True)
+    assert len(made.shown()) == written + again
+
+
+def test_a_topic_that_is_deleted_under_a_running_drain_ends_it(stream: Streams) -> None:
+    made = stream(limits=DrainLimits(batch_rows=100, patience=1)).create()
+    made.send(*names(600))
+    with pytest.raises(TransientError, match="does not exist any more"):
+        made.drain(progress=lambda report: services.delete_topics(f"{made.prefix}."))
+    assert 100 <= made.positions()[0] < 600
+    with pytest.raises(TopicMissingError):
+        made.drain()
+
+
 def test_an_empty_topic_that_was_created_again_needs_accept_gap_once(stream: Streams) -> None:
     made = stream().create()
     made.send(*names(10))
@@ -105,6 +150,28 @@ def test_a_partition_that_was_added_is_refused(stream: Streams) -> None:
     wait_for(lambda: len(made.kafka.describe(made.topic).ends) == 3)
     with pytest.raises(FatalError, match=r"partitions \[0, 1, 2\].*\[0, 1\] were drained"):
         made.drain()
+
+
+def test_a_log_that_ends_before_the_position_is_refused(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    # As if the last record had been lost with the only broker that had it.
+    positions.record(made.control, str(made.target), made.kafka.describe(made.topic), 0, {0: 11})
+    with pytest.raises(FatalError, match=r"ends at 10, but 11 was already drained; its log was truncated"):
+        made.drain()
+
+
+def test_offsets_of_the_consumer_group_that_are_reset_change_nothing(stream: Streams) -> None:
+    made = stream().create()
+    made.send(*names(10))
+    made.drain()
+    group = ConsumerGroupTopicPartitions(f"chista.{made.target}", [TopicPartition(made.topic, 0, 3)])
+    admin = made.kafka.admin()
+    for future in admin.alter_consumer_group_offsets([group]).values():
+        future.result()
+    assert made.drain()["records"] == 0
+    assert made.stored() == 10
 
 
 def test_a_topic_that_does_not_exist(stream: Streams) -> None:

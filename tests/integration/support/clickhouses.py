@@ -71,19 +71,26 @@ class PrivateServer:
             self.process.wait()
             self.process = None
 
-    def client(self, user: str = "default", password: str = "", **settings: Any) -> Client:
-        return client_of(self.http, user, password, **settings)
+    def client(
+        self, user: str = "default", password: str = "", timeout: float = 60, **settings: Any
+    ) -> Client:
+        return client_of(self.http, user, password, timeout=timeout, **settings)
 
 
-def client_of(http: int, user: str, password: str, host: str = HOST, **settings: Any) -> Client:
-    """A client as the provider's hook makes it."""
+def client_of(
+    http: int, user: str, password: str, host: str = HOST, timeout: float = 60, **settings: Any
+) -> Client:
+    """A client as the provider's hook makes it.
+
+    :param timeout: seconds that it waits for an answer.
+    """
     return clickhouse_connect.get_client(
         host=host,
         port=http,
         username=user,
         password=password,
         autogenerate_session_id=False,
-        send_receive_timeout=60,
+        send_receive_timeout=timeout,
         tz_mode="aware",
         settings={**CLIENT_SETTINGS, **settings},
     )
@@ -112,6 +119,26 @@ def zookeeper(stack: Stack, folder: Path) -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def single(stack: Stack, folder: Path) -> Iterator[PrivateServer]:
+    """One running server, whose Keeper is not there."""
+    http, tcp, interserver, keeper = _free_ports(4)
+    shared = {
+        "CHISTA_KEEPER_HOST": HOST,
+        "CHISTA_KEEPER_PORT": str(keeper),
+        "CHISTA_CLICKHOUSE_HOST_1": HOST,
+        "CHISTA_CLICKHOUSE_PORT_1": str(tcp),
+        "CHISTA_CLICKHOUSE_HOST_2": HOST,
+        "CHISTA_CLICKHOUSE_PORT_2": str(tcp),
+    }
+    server = _server(stack, folder / "server", http, tcp, interserver, [tcp], shared)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @contextmanager

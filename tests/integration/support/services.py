@@ -55,13 +55,18 @@ def token() -> str:
     return uuid.uuid4().hex[:8]
 
 
+def bootstrap() -> str:
+    """The broker of all clients made here."""
+    return stack().kafka_bootstrap
+
+
 def kafka(overrides: dict[str, Any] | None = None) -> Kafka:
-    servers = {"bootstrap.servers": stack().kafka_bootstrap}
+    servers = {"bootstrap.servers": bootstrap()}
     return Kafka(lambda: Consumer({**servers, **CONSUMER, **(overrides or {})}), lambda: AdminClient(servers))
 
 
 def producer(**overrides: Any) -> Producer:
-    return Producer({"bootstrap.servers": stack().kafka_bootstrap, "linger.ms": 5, **overrides})
+    return Producer({"bootstrap.servers": bootstrap(), "linger.ms": 5, **overrides})
 
 
 def create_topic(name: str, partitions: int = 1, **config: str) -> None:

@@ -184,15 +184,3 @@ class Stream:
         admin = self.kafka.admin()
         for future in admin.delete_records(offsets).values():
             future.result()
-
-
-def drain_in_process(
-    database: str, control: str, prefix: str, name: str, policy: str, batch_rows: int, begun: Any
-) -> None:
-    """Body of a process that the test kills: drains, telling when the first batch was written."""
-    client = services.clickhouse()
-    stream = Stream(
-        client, Control(client, control), database, prefix, name, policy=DeletePolicy(policy),
-        limits=DrainLimits(batch_rows=batch_rows),
-    )  # fmt: skip
-    stream.drain(stream.barrier(), progress=lambda report: begun.is_set() or begun.set())

@@ -1,0 +1,23 @@
+"""Memory of a drain: run as a process of its own, which drains one stream and tells its peak."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+
+from airflow_provider_chista.clickhouse.control import Control
+from tests.integration.support import services
+from tests.integration.support.streams import Stream
+
+
+def main(database: str, control: str, prefix: str) -> None:
+    client = services.clickhouse()
+    stream = Stream(client, Control(client, control), database, prefix)
+    records = stream.drain()["records"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    sys.stdout.write(json.dumps({"records": records, "megabytes": peak}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
