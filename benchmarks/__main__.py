@@ -56,11 +56,9 @@ def main() -> None:
 
 
 def _drain(parts: list[str], rows: int, rounds: int) -> None:
-    figures = []
     for part in parts:
-        print(f"{part}:", flush=True)
-        figures += PARTS[part](rows, rounds)
-    print(f"\n{table(figures)}")
+        print(f"\n{part}:", flush=True)
+        print(f"\n{table(PARTS[part](rows, rounds))}", flush=True)
 
 
 def _suite(name: str, rows: int, count: int) -> None:

@@ -91,7 +91,8 @@ def of(shape: Shape) -> Events:
     delete(f"{name}.")
     with connector(name, [source]):
         wait_for(lambda: records(events.topic) == shape.rows, SNAPSHOT_SECONDS)
-    delete(f"{name}.chista.")
+    for control in ("chista.", "transaction"):
+        delete(f"{name}.{control}")
     return events
 
 
