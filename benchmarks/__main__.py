@@ -1,55 +1,77 @@
-"""Measure drain, proof and purge: ``make bench``, or ``python -m benchmarks [--rows N] [--rounds N] [drain|purge|rowhash]``.
+"""Measure drain, proof and purge: ``make bench``, or
+``python -m benchmarks [--rows N] [--rounds N] [--part PART] [drain|live|purge|rowhash]``.
 
-Machines are noisy, so every figure stands beside a limit that was measured in the same round, and the ratio is what counts:
+Machines are noisy, so every figure stands beside others that were measured in the same round, and the ratio is what counts:
 
-* ``drain``: records/s of consuming alone, of inserting prepared Arrow blocks alone, and of the drain, which does both and
-  decodes strictly in between;
+* ``drain``: the drain beside its limit (consuming alone), beside two of it, ClickHouse's own Kafka engine, one INSERT per
+  message; narrow and wide rows; bad events; the first copy; a drain with nothing to do; memory. ``--part`` chooses some of
+  these. Its events are made by Debezium once and kept;
+* ``live``: per source, the time from a commit to the row in ClickHouse, with ``rows`` changes at 1,000 a second on each;
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
   with its purge log;
 * ``rowhash``: per source, rows/s of streaming row hashes, and of a query with the same functions written by hand; rows/s of
   one thread of ClickHouse over what it stored.
 
-Rows are salaries of the employees data set when ``CHISTA_EMPLOYEES`` names its folder, else made. Takes the stack from
-the environment (``python -m stack env``), makes what it needs and removes it again.
+Rows of ``purge`` and of the first copy are of the employees data set when ``CHISTA_EMPLOYEES`` names its folder. Takes the
+stack from the environment (``python -m stack env``). Ends with an error when a result is not equal to the source.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 from collections.abc import Callable
 
-from benchmarks import drain, live, purge, rowhash
+from benchmarks import live, purge, rowhash
+from benchmarks.drain.parts import PARTS
+from benchmarks.drain.report import machine, table
 
 SUITES: dict[str, Callable[[int], dict[str, float]]] = {
-    "drain": drain.measure,
     "live": live.measure,
     "purge": purge.measure,
     "rowhash": rowhash.measure,
 }
+ROWS = {"drain": 1_000_000, "live": 60_000, "purge": 200_000, "rowhash": 200_000}
 
 
 def main() -> None:
     """Run the suites round after round, print each figure's median, minimum and maximum."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("suites", nargs="*", help="what to measure; all of it by default")
-    parser.add_argument("--rows", type=int, default=200_000, help="rows or records of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    print(
-        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure drain, proof and purge."
     )
-    for name in arguments.suites or SUITES:
-        rounds = [SUITES[name](arguments.rows) for _ in range(arguments.rounds)]
-        print(f"\n{name}: {arguments.rows} rows, {arguments.rounds} rounds; median (minimum to maximum)")
-        for figure in rounds[0]:
-            values = [result[figure] for result in rounds]
-            unit = "" if "ratio" in figure or figure.endswith(", ms") else " rows/s"
-            text = ".2f" if "ratio" in figure else ",.0f"
-            low, middle, high = min(values), statistics.median(values), max(values)
-            print(f"  {figure:<48} {middle:>12{text}}{unit} ({low:{text}} to {high:{text}})")
+    parser.add_argument(
+        "suites", nargs="*", help=f"what to measure, of {', '.join(ROWS)}; all of it by default"
+    )
+    parser.add_argument(
+        "--rows", type=int, help="rows or records of each measurement; by default a million of the drain"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", action="append", choices=PARTS, help="part of the drain's; all by default")
+    arguments = parser.parse_args()
+    for name in arguments.suites or ROWS:
+        rows = arguments.rows or ROWS[name]
+        print(f"\n{name}: {rows:,} rows, {arguments.rounds} rounds\n{machine()}", flush=True)
+        if name == "drain":
+            _drain(arguments.part or list(PARTS), rows, arguments.rounds)
+        else:
+            _suite(name, rows, arguments.rounds)
+
+
+def _drain(parts: list[str], rows: int, rounds: int) -> None:
+    for part in parts:
+        print(f"\n{part}:", flush=True)
+        print(f"\n{table(PARTS[part](rows, rounds))}", flush=True)
+
+
+def _suite(name: str, rows: int, count: int) -> None:
+    rounds = [SUITES[name](rows) for _ in range(count)]
+    print("median (minimum to maximum)")
+    for figure in rounds[0]:
+        values = [result[figure] for result in rounds]
+        unit = "" if "ratio" in figure or figure.endswith(", ms") else " rows/s"
+        text = ".2f" if "ratio" in figure else ",.0f"
+        low, middle, high = min(values), statistics.median(values), max(values)
+        print(f"  {figure:<48} {middle:>12{text}}{unit} ({low:{text}} to {high:{text}})")
 
 
 if __name__ == "__main__":

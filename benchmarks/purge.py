@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
-from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,6 +12,7 @@ from airflow_provider_chista.model import Table, TableId
 from airflow_provider_chista.sources import open_source
 from airflow_provider_chista.sources.base import Source
 from benchmarks.data import salaries
+from benchmarks.services import source_connection
 
 TXN_SIZE = 1_000
 ENGINES = ("mysql", "mariadb", "postgres")
@@ -23,7 +23,7 @@ def measure(rows: int) -> dict[str, float]:
     figures: dict[str, float] = {}
     for engine in ENGINES:
         schema = f"bench_{uuid.uuid4().hex[:12]}"
-        connect = _connector(engine)
+        connect = partial(source_connection, engine)
         connection = connect()
         cursor = connection.cursor()
         with open_source(connect) as source:
@@ -62,22 +62,6 @@ def measure(rows: int) -> dict[str, float]:
             f"{engine}: ratio of guarded to plain": guarded / plain,
         }
     return figures
-
-
-def _connector(engine: str) -> Callable[[], Any]:
-    """Connections of the stack's administrator."""
-    port = int(os.environ[f"CHISTA_{engine.upper()}_PORT"])
-    password = os.environ[f"CHISTA_{engine.upper()}_ROOT_PASSWORD"]
-    host = os.environ["CHISTA_HOST"]
-    if engine == "postgres":
-        import psycopg
-
-        return lambda: psycopg.connect(
-            host=host, port=port, user="postgres", password=password, dbname="shipment_db"
-        )
-    import MySQLdb
-
-    return lambda: MySQLdb.connect(host=host, port=port, user="root", passwd=password, charset="utf8mb4")
 
 
 def _fill(source: Source, cursor: Any, connection: Any, schema: str, rows: int) -> Table:

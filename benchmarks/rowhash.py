@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,8 +17,8 @@ from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.model import Table, TableId
 from airflow_provider_chista.sources import open_source
 from airflow_provider_chista.sources.base import Source
-from benchmarks.drain import _client
-from benchmarks.purge import ENGINES, _connector
+from benchmarks.purge import ENGINES
+from benchmarks.services import clickhouse, source_connection
 
 TURNS = 9
 """Times that each source is read in both ways, by turns. The best of each counts: whatever else runs can only add to it."""
@@ -67,10 +68,10 @@ def measure(rows: int) -> dict[str, float]:
     described: Table | None = None
     for engine in ENGINES:
         schema = f"bench_{uuid.uuid4().hex[:12]}"
-        connection = _connector(engine)()
+        connection = source_connection(engine)
         try:
             _fill(engine, connection, schema, rows)
-            with open_source(_connector(engine)) as source:
+            with open_source(partial(source_connection, engine)) as source:
                 table = source.catalogue(TableId(schema, "orders"))
                 described = described or table
                 digests[engine] = _digest(pair for chunk in source.hashes(table, None) for pair in chunk)
@@ -118,7 +119,7 @@ def _streamed(engine: str, source: Source, table: Table, rows: int) -> dict[str,
 
 def _by_hand(engine: str, source: Source, query: str) -> Iterator[Sequence[Any]]:
     """The rows of a query on a connection of its own, whose session is set up as the source's is."""
-    connection = _connector(engine)()
+    connection = source_connection(engine)
     try:
         source._prepare(connection)
         cursor: Any = source._streaming_cursor(connection)
@@ -131,7 +132,7 @@ def _by_hand(engine: str, source: Source, query: str) -> Iterator[Sequence[Any]]
 
 def _archived(table: Table, rows: int) -> tuple[dict[str, float], str]:
     """What one thread of ClickHouse computes over an archive table, and the digest of all hashes."""
-    client, target = _client(), TableId(f"archive_bench_{uuid.uuid4().hex[:12]}", "orders")
+    client, target = clickhouse(), TableId(f"archive_bench_{uuid.uuid4().hex[:12]}", "orders")
     try:
         types = probe(client)
         ddl.ensure_table(client, types, table, target)

@@ -214,6 +214,15 @@ def test_every_default_can_be_overridden(key):
     assert replace(MYSQL, overrides={key: "7"}).config()[key] == "7"
 
 
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_records_are_sent_in_large_compressed_batches_without_headers_that_nothing_reads(spec):
+    config = spec.config()
+    assert config["producer.override.compression.type"] == "lz4"
+    assert config["producer.override.linger.ms"] == "50"
+    assert config["producer.override.batch.size"] == "1048576"
+    assert config["extended.headers.enabled"] == "false"
+
+
 def test_other_properties_and_bounded_retries_can_be_set():
     overrides = {
         "database.ssl.mode": "verify_identity",
