@@ -30,7 +30,7 @@ os.environ.update(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For pytest-xdist: the tests of a file stay together, and so do those of real Airflow, which take the longest and begin."""
+    """For pytest-xdist: the tests of a file stay together, and those of real Airflow, which take the longest and begin."""
     system = Path(__file__).parent / "system"
     items.sort(key=lambda item: system not in item.path.parents)
     for item in items:

@@ -32,6 +32,9 @@ REQUEST_SECONDS = 10.0
 
 _ASK_SECONDS = 2.0
 
+_REST_SECONDS = 0.05
+"""How long a list of records is collected behind its first one."""
+
 _LIST_BYTES = 8 * 2**20
 """Bytes of records that are taken over at once, if they are as large as those before: librdkafka counts records only."""
 
@@ -70,21 +73,20 @@ class Record(NamedTuple):
 class Records:
     """Records of one partition in offset order, by column: what is kept of librdkafka's messages.
 
-    :param headers: by offset, of the records that have any.
+    :param headers: by offset, of the records that have any, as the client gives them.
     """
 
     partition: int
     offsets: list[int] = field(default_factory=list)
     keys: list[bytes | None] = field(default_factory=list)
     values: list[bytes | None] = field(default_factory=list)
-    headers: dict[int, Headers] = field(default_factory=dict)
+    headers: dict[int, list[tuple[str, bytes | None]]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.offsets)
 
     def __iter__(self) -> Iterator[Record]:
-        for offset, key, value in zip(self.offsets, self.keys, self.values, strict=True):
-            yield Record(self.partition, offset, key, value, self.headers.get(offset, []))
+        return map(self.record, range(len(self)))
 
     @classmethod
     def of(cls, partition: int, records: Sequence[Record]) -> Records:
@@ -94,15 +96,14 @@ class Records:
             [record.offset for record in records],
             [record.key for record in records],
             [record.value for record in records],
-            {record.offset: record.headers for record in records if record.headers},
+            {record.offset: [*record.headers] for record in records if record.headers},
         )
 
     def record(self, place: int) -> Record:
         """One of the records."""
         offset = self.offsets[place]
-        return Record(
-            self.partition, offset, self.keys[place], self.values[place], self.headers.get(offset, [])
-        )
+        headers = [(name, value or b"") for name, value in self.headers.get(offset, ())]
+        return Record(self.partition, offset, self.keys[place], self.values[place], headers)
 
     @property
     def bytes(self) -> int:
@@ -265,9 +266,9 @@ class Kafka:
         try:
             with kafka_errors(f"reading {topic}", self.trouble):
                 consumer.assign([TopicPartition(topic, p, span[0]) for p, span in open_ranges.items()])
-                last, count = time.monotonic(), 1
+                last, largest = time.monotonic(), 0
                 while open_ranges and not stopped():
-                    messages = consumer.consume(count, timeout=0.5)
+                    messages = _taken(consumer, most, largest)
                     if messages:
                         last = time.monotonic()
                     elif time.monotonic() - last > quiet_seconds:
@@ -277,11 +278,24 @@ class Kafka:
                         )
                     found = [records for records in _sorted(topic, messages, open_ranges) if records]
                     largest = max((len(message) for message in messages), default=0)
-                    count = max(1, min(most, _LIST_BYTES // max(1, largest)))
                     del messages  # or their bytes would be there twice while the records are worked on
                     yield from found or [nothing]
         finally:
             consumer.close()
+
+
+def _taken(consumer: Consumer, most: int, largest: int) -> list[Message]:
+    """Up to ``most`` messages, of about :data:`_LIST_BYTES` if they are no larger than ``largest``; what is there, soon.
+
+    The first one is waited for, and tells the size where none is known.
+    """
+    messages = consumer.consume(1, timeout=0.5)
+    if messages:
+        fitting = _LIST_BYTES // max(1, largest, len(messages[0]))
+        more = min(most, fitting) - 1
+        if more > 0:
+            messages += consumer.consume(more, timeout=_REST_SECONDS)
+    return messages
 
 
 def _sorted(topic: str, messages: list[Message], open_ranges: dict[int, tuple[int, int]]) -> list[Records]:
@@ -332,9 +346,7 @@ def _records(partition: int, messages: Sequence[Any]) -> Records:
     )
     if any(headers):
         records.headers = {
-            offset: [(name, bytes(value or b"")) for name, value in some]
-            for offset, some in zip(records.offsets, headers, strict=True)
-            if some
+            offset: some for offset, some in zip(records.offsets, headers, strict=True) if some
         }
     return records
 

@@ -23,7 +23,7 @@ import msgspec
 from airflow_provider_chista.canonical import SEPARATOR
 from airflow_provider_chista.debezium.encodings import canonical_text
 from airflow_provider_chista.debezium.rows import NULL, DecodeError, Guard, RowDecoder, SchemaDriftError
-from airflow_provider_chista.debezium.toast import has_placeholder
+from airflow_provider_chista.debezium.toast import has_placeholder, shapes
 from airflow_provider_chista.model import Table
 
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -144,7 +144,7 @@ class EnvelopeDecoder:
             list(given.values()),
             [self._aliases.get(name, name) for name in dict.fromkeys(left_out) if name not in known],
         )
-        self.may_lack = any(not column.whole for column in columns)
+        self._shapes = shapes(columns)
         self._key_row = RowDecoder(keys, [given[column.name] for column in keys])
         fields: list[Any] = [("op", str), ("source", _Source), ("transaction", _Transaction | None, None)]
         whole, partial = (
@@ -163,10 +163,12 @@ class EnvelopeDecoder:
         """The changes of many records' values, each as :meth:`change` decodes it, up to a record with other columns."""
         found = Changes(upto=len(values))
         structs: list[Any] = []
-        if self.may_lack and any(value is not None and has_placeholder(value) for value in values):
-            return Changes(partial=True)
         for first in range(0, len(values), _TOGETHER):
             part = values[first : first + _TOGETHER]
+            if self._shapes:
+                together = b"".join(filter(None, part))
+                if any(shape in together for shape in self._shapes):
+                    return Changes(partial=True)
             upserts = self._upserts(part)
             if upserts:
                 structs += upserts
@@ -230,7 +232,7 @@ class EnvelopeDecoder:
 
     def change(self, value: bytes) -> Change:
         """The change of one record's value; :class:`DecodeError` says what does not fit."""
-        partial = self.may_lack and has_placeholder(value)
+        partial = bool(self._shapes) and has_placeholder(value)
         row: tuple[Any, ...] = ()
         try:
             if self._aliases:

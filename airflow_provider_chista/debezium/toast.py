@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
+from collections.abc import Iterable
 from typing import Final
 
 from airflow_provider_chista.debezium.settings import UNAVAILABLE_VALUE
@@ -36,6 +37,22 @@ def has_placeholder(value: bytes) -> bool:
     """Whether a record holds the placeholder of an unchanged TOAST value anywhere."""
     text, encoded, numbers, uuid_ = _PLACEHOLDERS  # spelled out: this is asked of every record
     return text in value or encoded in value or numbers in value or uuid_ in value
+
+
+def shapes(columns: Iterable[Column]) -> tuple[bytes, ...]:
+    """The shapes that the placeholder can have in records of these columns."""
+    found = {shape: None for column in columns if not column.whole for shape in _shapes(column.sent_as)}
+    return tuple(found)
+
+
+def _shapes(encoding: Encoding) -> tuple[bytes, ...]:
+    match encoding:
+        case Encoding.TEXT | Encoding.DECIMAL | Encoding.NUMERIC | Encoding.HSTORE:
+            return _PLACEHOLDERS[:1]
+        case Encoding.BASE64 | Encoding.BASE64_TEXT:
+            return _PLACEHOLDERS[1:2]
+        case _:
+            return _PLACEHOLDERS
 
 
 def is_unchanged(column: Column, raw: bytes) -> bool:

@@ -37,6 +37,7 @@ class DrainTopicOperator(TableOperator):
     :param batch_rows: records of a micro-batch.
     :param max_dead_letters: undecodable records before the run stops; :param max_dead_letter_share: part of the records, from
         0 to 1, that may be so.
+    :param patience: seconds that a write is tried again while ClickHouse does not answer or is short of something.
     :param partitions: those of the topic to drain, for mapped tasks; None: all. The last task that reaches the barrier
         decides the deletes.
     :param follow_seconds: keep draining what arrives for that long, for live copies; 0 drains once.
@@ -69,6 +70,7 @@ class DrainTopicOperator(TableOperator):
         batch_rows: int = _DEFAULTS.batch_rows,
         max_dead_letters: int = _DEFAULTS.dead_letters,
         max_dead_letter_share: float = _DEFAULTS.dead_letter_share,
+        patience: float = _DEFAULTS.patience,
         partitions: Sequence[int] | None = None,
         follow_seconds: float | str = 0.0,
         on_truncate: str = TruncatePolicy.STOP,
@@ -86,6 +88,7 @@ class DrainTopicOperator(TableOperator):
         self.batch_rows = batch_rows
         self.max_dead_letters = max_dead_letters
         self.max_dead_letter_share = max_dead_letter_share
+        self.patience = patience
         self.partitions = partitions
         self.follow_seconds = follow_seconds
         self.on_truncate = on_truncate
@@ -102,6 +105,7 @@ class DrainTopicOperator(TableOperator):
             batch_rows=self.batch_rows,
             dead_letters=self.max_dead_letters,
             dead_letter_share=self.max_dead_letter_share,
+            patience=self.patience,
         )
         with airflow_errors(), self.connections.opened() as services:
             table = FollowedTable(

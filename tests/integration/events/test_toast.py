@@ -103,7 +103,7 @@ def drain_with_kills(
     record, kills = positions.record, 0
 
     def dying(*arguments: Any) -> None:
-        if chance.random() < 0.25:
+        if chance.random() < 0.35:
             raise KilledError
         record(*arguments)
 

@@ -94,7 +94,7 @@ def test_clickhouse_that_goes_away_in_the_middle_loses_and_repeats_nothing(
 
         wire.watch = cut_at_the_fourth_insert
         with pytest.raises(TransientError) as raised:
-            topic.task(clickhouse_conn_id=through, batch_rows=500).execute(context())
+            topic.task(clickhouse_conn_id=through, batch_rows=500, patience=1.0).execute(context())
         assert "ClickHouse" in str(raised.value)
         held = topic.rows()[0]
         assert 0 < held < 6_000

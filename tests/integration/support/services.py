@@ -66,7 +66,7 @@ def kafka(overrides: dict[str, Any] | None = None) -> Kafka:
 
 
 def producer(**overrides: Any) -> Producer:
-    return Producer({"bootstrap.servers": bootstrap(), "linger.ms": 5, **overrides})
+    return Producer({"bootstrap.servers": bootstrap(), "linger.ms": 5, "log_level": 4, **overrides})
 
 
 def create_topic(name: str, partitions: int = 1, **config: str) -> None:
