@@ -110,12 +110,7 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
     if not paths:
         raise StackError(f"there is no {', '.join(suite.paths)}")
     command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths]
-    if suite.marker:
-        command += ["-m", suite.marker]
-    else:
-        # Tests mostly wait for the services: two processes of them fit beside these on two cores.
-        command += ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
-    command += arguments
+    command += [*(["-m", suite.marker] if suite.marker else []), *arguments]
     closing = ""
     with subprocess.Popen(
         command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True

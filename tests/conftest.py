@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,15 +26,6 @@ os.environ.update(
     AIRFLOW__CORE__TEST_CONNECTION="Enabled",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_home.name}/airflow.db",
 )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For pytest-xdist: the tests of a file stay together, and those of real Airflow, which take the longest and begin."""
-    system = Path(__file__).parent / "system"
-    items.sort(key=lambda item: system not in item.path.parents)
-    for item in items:
-        together = "system" if system in item.path.parents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(scope="session")
