@@ -96,17 +96,19 @@ class BatchWriter:
         self._sender.shutdown()
         self._sending = None
 
-    def send(self, buffered: dict[int, Records]) -> None:
+    def send(self, buffered: dict[int, Records], size: int) -> None:
         """Decode records, which are taken out of ``buffered``, and write them once the batch before is written.
 
+        :param size: bytes of their keys and values.
         :raises FatalError: too many records cannot be decoded, or the batch before met a record with other columns.
         """
         batches = [
             self.sink.prepare(self.state, self.report.generation, records) for records in buffered.values()
         ]
-        size = sum(
-            (records.before(batch.next_offset) if batch.stopped else records).bytes
+        size -= sum(
+            records.bytes - records.before(batch.next_offset).bytes
             for batch, records in zip(batches, buffered.values(), strict=True)
+            if batch.stopped
         )
         buffered.clear()
         dead = self.report.counts["dead"] + sum(batch.counts["dead"] for batch in batches)

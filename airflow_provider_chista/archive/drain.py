@@ -180,14 +180,14 @@ class Drain:
                 report.ended = self._limit(report, rows, size, now - started)
                 full = rows >= limits.batch_rows or size >= limits.batch_bytes
                 if buffered and (full or report.ended or now - batch_started >= limits.batch_seconds):
-                    writer.send(buffered)
+                    writer.send(buffered, size)
                     buffered, size, rows, batch_started = {}, 0, 0, now
                 if report.ended:
                     break
             if self.stopped():
                 report.ended = "stopped"
             elif buffered:
-                writer.send(buffered)
+                writer.send(buffered, size)
             writer.wait()
             # Partitions were read to their ends; the last offsets may be holes (compaction, transaction markers).
             holes = {p: end for p, (_, end) in ranges.items() if report.next_offsets[p] < end}

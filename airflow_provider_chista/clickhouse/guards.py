@@ -26,7 +26,7 @@ class Guard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """Guard of a range, both ends included; the decoder compares with them before it calls anything.
+    """Guard of a range, both ends included.
 
     :param shown: text of a value, and :param ddl: the type, both for the message.
     """

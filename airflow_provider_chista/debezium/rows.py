@@ -12,7 +12,7 @@ import msgspec
 from airflow_provider_chista.debezium.encodings import DECODERS
 from airflow_provider_chista.debezium.toast import UNCHANGED, is_unchanged
 from airflow_provider_chista.debezium.vectors import Vector, vector
-from airflow_provider_chista.model import Column, Encoding
+from airflow_provider_chista.model import Column
 
 
 class DecodeError(ValueError):
@@ -55,18 +55,13 @@ class RowDecoder:
     ) -> None:
         self.columns = columns
         self._ignores = bool(ignored)
-        self._steps, self._steps_of_reads = (
-            [
-                (index, column.name, step)
-                for index, (column, guard) in enumerate(zip(columns, guards, strict=True))
-                if (step := _step(column, guard, read=read))
-            ]
-            for read in (False, True)
-        )
         self._fields = [
             _field(index, column, guard)
             for index, (column, guard) in enumerate(zip(columns, guards, strict=True))
         ]
+        self._steps, self._steps_of_reads = (
+            [field for field in self._fields if field.step(read)] for read in (False, True)
+        )
         self.tells_reads = any(field.convert_reads is not field.convert for field in self._fields)
         self.struct = self._struct("Row", ignored, lenient=False)
         self._lenient: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
@@ -103,13 +98,8 @@ class RowDecoder:
         if not steps:
             return row
         converted = list(row)
-        for index, name, step in steps:
-            value = converted[index]
-            if value is not None:
-                try:
-                    converted[index] = step(value)
-                except (ValueError, TypeError, msgspec.DecodeError) as error:
-                    raise DecodeError(f"column {name}: {error}") from error
+        for field in steps:
+            converted[field.place] = field.one(converted[field.place], read=read)
         return tuple(converted)
 
     def columns_of(
@@ -149,38 +139,13 @@ class RowDecoder:
         if values is not None and (field.guard is None or field.guard.holds(values)):
             return values
         if convert is None or len(sent) <= _FEW:
-            return self._one_by_one(field.place, sent, reads, first, wrong)
+            return _one_by_one(field, sent, reads, first, wrong)
         part = max(_FEW, -(-len(sent) // 8))
         return [
             value
             for at in range(0, len(sent), part)
             for value in self._decoded(field, sent[at : at + part], reads, read, first + at, wrong)
         ]
-
-    def _one_by_one(
-        self,
-        index: int,
-        sent: Sequence[Any],
-        reads: Sequence[bool],
-        first: int,
-        wrong: dict[int, DecodeError],
-    ) -> list[Any]:
-        name = self.columns[index].name
-        steps, steps_of_reads = (
-            next((step for at, _, step in some if at == index), None)
-            for some in (self._steps, self._steps_of_reads)
-        )
-        values = []
-        for place, value in enumerate(sent, first):
-            step = steps_of_reads if reads and reads[place] else steps
-            if value is not None and step is not None:
-                try:
-                    value = step(value)
-                except (ValueError, TypeError, msgspec.DecodeError) as error:
-                    wrong.setdefault(place, DecodeError(f"column {name}: {error}"))
-                    value = None
-            values.append(value)
-        return values
 
     def misfit(self, names: Collection[str]) -> tuple[set[str], set[str]]:
         """Columns that a row of these names lacks, and those that are not known."""
@@ -208,27 +173,62 @@ class RowDecoder:
 
 
 class _Field(NamedTuple):
-    """How one column's values are taken from many structs.
+    """How one column's values are taken from structs.
 
-    :param place: of the column.
+    :param place: of the column, and :param name: its name.
     :param convert: from the values sent to the decoded ones, at once; None: only one by one.
+    :param alone: from a value sent to the decoded one; None: it is that. The other one of each pair is for rows that
+        PostgreSQL's connector read through JDBC.
     """
 
     place: int
+    name: str
     get: Callable[[Any], Any]
     guard: Guard | None
     convert: Vector | None
     convert_reads: Vector | None
+    alone: Callable[[Any], Any] | None
+    alone_reads: Callable[[Any], Any] | None
+
+    def step(self, read: bool) -> Callable[[Any], Any] | None:
+        """What decodes one value."""
+        return self.alone_reads if read else self.alone
+
+    def one(self, value: Any, *, read: bool) -> Any:
+        """One decoded value; :class:`DecodeError` names the column."""
+        step = self.step(read)
+        if value is None or step is None:
+            return value
+        try:
+            return step(value)
+        except (ValueError, TypeError, msgspec.DecodeError) as error:
+            raise DecodeError(f"column {self.name}: {error}") from error
+
+
+def _one_by_one(
+    field: _Field, sent: Sequence[Any], reads: Sequence[bool], first: int, wrong: dict[int, DecodeError]
+) -> list[Any]:
+    values = []
+    for place, value in enumerate(sent, first):
+        try:
+            values.append(field.one(value, read=bool(reads) and reads[place]))
+        except DecodeError as error:
+            wrong.setdefault(place, error)
+            values.append(None)
+    return values
 
 
 def _field(index: int, column: Column, guard: Guard | None) -> _Field:
     decoder = DECODERS[column.sent_as]
-    get = attrgetter(f"f{index}")
-    if decoder.convert is None:
-        return _Field(index, get, guard, _as_sent, _as_sent)
-    convert = decoder.convert(column)
-    plain = vector(column, convert, read=False)
-    return _Field(index, get, guard, plain, vector(column, convert, read=True) if decoder.unread else plain)
+    plain: Vector | None = _as_sent
+    of_reads = plain
+    if decoder.convert:
+        convert = decoder.convert(column)
+        plain = of_reads = vector(column, convert, read=False)
+        if decoder.unread:
+            of_reads = vector(column, convert, read=True)
+    alone, alone_reads = (_step(column, guard, read=read) for read in (False, True))
+    return _Field(index, column.name, attrgetter(f"f{index}"), guard, plain, of_reads, alone, alone_reads)
 
 
 def _as_sent(values: Sequence[Any]) -> Sequence[Any]:
@@ -252,16 +252,4 @@ def _step(column: Column, guard: Guard | None, *, read: bool) -> Callable[[Any],
         guard(decoded)
         return decoded
 
-    first, last = getattr(guard, "first", None), getattr(guard, "last", None)
-    if first is None or last is None or column.sent_as not in _AS_SENT or (read and decoder.unread):
-        return guarded
-
-    def ranged(value: int) -> Any:
-        """Most values lie in the range and are as they were sent: no call is needed."""
-        return value if first <= value <= last else guarded(value)
-
-    return ranged
-
-
-_AS_SENT = (Encoding.DAYS, Encoding.MICROSECONDS)
-"""Encodings of whole numbers whose decoded value is the one sent, but for infinities, which no range holds."""
+    return guarded

@@ -35,8 +35,7 @@ _PLACEHOLDERS = (
 
 def has_placeholder(value: bytes) -> bool:
     """Whether a record holds the placeholder of an unchanged TOAST value anywhere."""
-    text, encoded, numbers, uuid_ = _PLACEHOLDERS  # spelled out: this is asked of every record
-    return text in value or encoded in value or numbers in value or uuid_ in value
+    return any(shape in value for shape in _PLACEHOLDERS)
 
 
 def shapes(columns: Iterable[Column]) -> tuple[bytes, ...]:

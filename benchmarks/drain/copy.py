@@ -21,7 +21,7 @@ from benchmarks import services
 from benchmarks.drain import contestants, events
 from benchmarks.drain.events import Events
 from benchmarks.drain.race import Entrant, Place, Start, race
-from benchmarks.drain.report import Figure
+from benchmarks.drain.report import Figure, ratio
 from stack.demo import extract
 
 TABLES = {
@@ -80,19 +80,9 @@ def _measured(made: Events, rounds: int) -> list[Figure]:
     return [
         Figure(f"{table}: Debezium with its own defaults", untuned, "events/s"),
         Figure(f"{table}: Debezium with the provider's", ours, "events/s"),
-        Figure(
-            f"{made.source.name}: the provider's to its own",
-            [a / b for a, b in zip(ours, untuned, strict=True)],
-            "x",
-            least=2.0,
-        ),
+        ratio(f"{made.source.name}: the provider's to its own", ours, untuned, least=2.0),
         Figure(f"{made.source.name}: drain of the same topic", drained, "events/s"),
-        Figure(
-            f"{made.source.name}: drain to Debezium",
-            [a / b for a, b in zip(drained, ours, strict=True)],
-            "x",
-            least=1.0,
-        ),
+        ratio(f"{made.source.name}: drain to Debezium", drained, ours, least=1.0),
         Figure(f"{made.source.name}: source to visible, drained meanwhile", visible, "s"),
         Figure(f"{made.source.name}: visible after Debezium's last record", behind, "s"),
     ]

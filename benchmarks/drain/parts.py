@@ -8,7 +8,7 @@ from benchmarks.drain import contestants, events
 from benchmarks.drain.copy import first_copy
 from benchmarks.drain.idle import nothing_to_do
 from benchmarks.drain.race import Entrant, Result, race
-from benchmarks.drain.report import Figure
+from benchmarks.drain.report import Figure, ratio
 from benchmarks.drain.shapes import orders, shapes
 
 SINGLE_INSERTS = 300
@@ -133,6 +133,4 @@ PARTS: dict[str, Callable[[int, int], list[Figure]]] = {
 
 
 def _ratio(name: str, result: Result, to: Result, *, least: float | None = None, unit: str = "x") -> Figure:
-    """Ratio of rates: each pair ran side by side."""
-    pairs = zip(result.rates, to.rates, strict=True)
-    return Figure(name, [a / b for a, b in pairs], unit, least=least)
+    return ratio(name, result.rates, to.rates, least=least, unit=unit)

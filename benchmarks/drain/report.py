@@ -58,6 +58,13 @@ class Figure:
 HEAD = ("figure", "median", "minimum to maximum", "target", "reached")
 
 
+def ratio(
+    name: str, rates: Sequence[float], to: Sequence[float], *, least: float | None = None, unit: str = "x"
+) -> Figure:
+    """Ratio of rates: each pair ran side by side."""
+    return Figure(name, [a / b for a, b in zip(rates, to, strict=True)], unit, least=least)
+
+
 def table(figures: Sequence[Figure]) -> str:
     """The figures as a Markdown table."""
     lines = [HEAD, ("---",) * len(HEAD), *(figure.cells() for figure in figures)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +12,6 @@ from clickhouse_connect.driver.client import Client
 from airflow_provider_chista.clickhouse.control import Control
 from tests.integration.support import services
 from tests.integration.support.streams import Stream
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.integration)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,13 +16,6 @@ from airflow_provider_chista.model import Column, Kind, Table, TableId
 from stack.settings import Stack
 from stack.shell import find_program
 from tests.integration.support import clickhouses, services
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.integration)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,13 +79,6 @@ PARTITIONED = {
     "ancestor": "CREATE TABLE {schema}.ancestor (id INT PRIMARY KEY, name VARCHAR(255) NULL)",
     "heir": "CREATE TABLE {schema}.heir (PRIMARY KEY (id)) INHERITS ({schema}.ancestor)",
 }
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.integration)
 
 
 @pytest.fixture(scope="package")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +14,6 @@ from tests.integration.sources.conftest import ThrowAway
 from tests.integration.support import services
 from tests.integration.support.engines import ENGINES, Engine
 from tests.integration.support.tasks import connection
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.integration)
 
 
 @dataclass(frozen=True)

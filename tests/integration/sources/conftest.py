@@ -29,13 +29,6 @@ ENGINES = ("mysql", "mariadb", "postgres")
 ROOTS = {"mysql": "root", "mariadb": "root", "postgres": "postgres"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.integration)
-
-
 def connect(flavour: str, host: str, port: int, user: str, password: str, database: str | None) -> Any:
     if flavour == "postgres":
         import psycopg
