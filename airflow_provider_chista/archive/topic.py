@@ -40,6 +40,11 @@ _LIST_BYTES = 8 * 2**20
 
 _EARLIEST, _LATEST = _OffsetSpec.earliest(), _OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
+_ELECTION_SECONDS = 2.0
+_ELECTING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
+_ELECTING |= {KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.UNKNOWN_TOPIC_OR_PART}
+"""What a broker answers about a partition that was created a moment ago; asked again for so many seconds."""
+
 _GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 _FATAL = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant READ and DESCRIBE on the topic to the connection's user",
@@ -230,15 +235,22 @@ class Kafka:
     def _offsets(
         admin: AdminClient, partitions: list[TopicPartition], spec: Any
     ) -> dict[str, dict[int, int]]:
-        futures = admin.list_offsets(
-            dict.fromkeys(partitions, spec),
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=REQUEST_SECONDS,
-        )
-        offsets: dict[str, dict[int, int]] = {}
-        for partition, future in futures.items():
-            offsets.setdefault(partition.topic, {})[partition.partition] = future.result().offset
-        return offsets
+        deadline = time.monotonic() + _ELECTION_SECONDS
+        while True:
+            futures = admin.list_offsets(
+                dict.fromkeys(partitions, spec),
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=REQUEST_SECONDS,
+            )
+            offsets: dict[str, dict[int, int]] = {}
+            try:
+                for partition, future in futures.items():
+                    offsets.setdefault(partition.topic, {})[partition.partition] = future.result().offset
+                return offsets
+            except KafkaException as error:
+                if error.args[0].code() not in _ELECTING or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def read(
         self,

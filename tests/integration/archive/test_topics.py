@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import NewPartitions
+from confluent_kafka.admin import NewPartitions, NewTopic
 
 from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.barrier import Barrier
@@ -245,3 +245,16 @@ def _recreate(made: Stream) -> None:
     services.delete_topics(f"{made.prefix}.")
     wait_for(lambda: made.topic not in made.kafka.describe_existing([made.topic]))
     made.create()
+
+
+def test_topics_can_be_described_the_moment_they_are_there() -> None:
+    """The broker tells of a topic before it leads its partitions: about one in forty answered so."""
+    kafka, prefix = services.kafka(), f"it_{services.token()}"
+    admin = kafka.admin()
+    for name in (f"{prefix}.{number}" for number in range(300)):
+        created = admin.create_topics([NewTopic(name, 1, 1)])[name]
+        while not (found := kafka.describe_existing([name])):
+            pass
+        assert found[name].ends == {0: 0}
+        created.result()
+    services.delete_topics(f"{prefix}.")
