@@ -249,5 +249,8 @@ def become(stack: Stack, service: Service) -> None:
     for needed in (folder, stack.temporary):
         needed.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
+    # The other end of standard input stays open, whatever the service does with its own: supervisord would poll a dead pipe
+    # again and again, on the descriptor of a service that ended before.
+    os.set_inheritable(os.dup(0), True)
     own = {"TMPDIR": str(stack.temporary), **service.environment(stack)}
     os.execvpe(command[0], command, {**inherited, **own})
