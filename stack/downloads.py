@@ -7,7 +7,8 @@ nothing half-done: everything is filled beside its place and renamed.
 import fcntl
 import shutil
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from stack.errors import StackError
 from stack.settings import Stack
 from stack.shell import run, staged_folder
 
+CONVERTER_CLASS = "io.apicurio.registry.utils.converter.AvroConverter"
+_CONVERTER_SERVICE = "org.apache.kafka.connect.storage.Converter"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -47,7 +50,38 @@ def zookeeper(stack: Stack) -> Path:
     return _maven(stack, f"zookeeper-{stack.versions['ZOOKEEPER_VERSION']}", "copy@zookeeper")
 
 
-def _maven(stack: Stack, name: str, goal: str) -> Path:
+def registry(stack: Stack) -> Path:
+    """Apicurio's schema registry."""
+    return _maven(stack, f"apicurio-registry-{stack.versions['APICURIO_VERSION']}", "unpack@registry")
+
+
+def converter_path(stack: Stack) -> Path:
+    """Where :func:`converter` puts Connect's plugin path with Apicurio's converter."""
+    return stack.cache / f"apicurio-converter-{stack.versions['APICURIO_VERSION']}"
+
+
+def converter(stack: Stack) -> Path:
+    """Connect's plugin path with Apicurio's converter."""
+
+    def declare(folder: Path) -> None:
+        # Its jar has no list of its plugins, by which Connect finds them without a look at every class.
+        with zipfile.ZipFile(folder / "services.jar", "w") as jar:
+            jar.writestr(f"META-INF/services/{_CONVERTER_SERVICE}", f"{CONVERTER_CLASS}\n")
+
+    name = converter_path(stack).name
+    return _maven(
+        stack, name, "copy-dependencies@converter", pom="converter.xml", into="converter", then=declare
+    )
+
+
+def _maven(
+    stack: Stack,
+    name: str,
+    goal: str,
+    pom: str = "pom.xml",
+    into: str = "",
+    then: Callable[[Path], None] = lambda folder: None,
+) -> Path:
     target = stack.cache / name
     # One lock for all goals: Maven's local repository is not made for two at once.
     with locked(stack.cache / ".maven.lock"):
@@ -57,14 +91,15 @@ def _maven(stack: Stack, name: str, goal: str) -> Path:
             properties = {
                 **maven_properties(stack.versions),
                 "maven.repo.local": stack.cache / "maven",
-                "chista.output": folder,
+                "chista.output": folder / into,
             }
             defined = [f"-D{name}={value}" for name, value in properties.items()]
             run(
-                ["mvn", "-B", "-q", "-f", stack.root / "stack/maven/pom.xml", *defined, f"dependency:{goal}"],
+                ["mvn", "-B", "-q", "-f", stack.root / "stack/maven" / pom, *defined, f"dependency:{goal}"],
                 hint="Maven could not fetch the jars named in stack/versions.env; is its registry reachable?",
             )
             shutil.rmtree(folder.with_name(f"{folder.name}.markers"), ignore_errors=True)
+            then(folder / into)
     return target
 
 
@@ -75,6 +110,7 @@ def maven_properties(versions: dict[str, str]) -> dict[str, str]:
         "kafka.scala": versions["KAFKA_SCALA"],
         "log4j.version": versions["LOG4J_VERSION"],
         "debezium.version": versions["DEBEZIUM_VERSION"],
+        "apicurio.version": versions["APICURIO_VERSION"],
         "zookeeper.version": versions["ZOOKEEPER_VERSION"],
         "metrics.version": versions["METRICS_VERSION"],
         "maven.dependency.plugin.version": versions["MAVEN_DEPENDENCY_PLUGIN_VERSION"],
