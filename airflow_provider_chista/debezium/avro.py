@@ -1,7 +1,7 @@
 """Records of a connector that writes Avro, turned into the JSON that its JSON converter would have written.
 
-A record is Confluent's frame: a zero byte, the schema's id in four bytes, big-endian, and Avro's binary form. The schema comes
-from the registry, once for each id. Everything behind that is the same code as for JSON, so that both are decoded alike.
+A record is Confluent's frame: a zero byte, the schema's id in four bytes, big-endian, and Avro's binary form. The schema
+comes from the registry, once for each id. Behind that comes the same code as for JSON, so that both are decoded alike.
 
 What Avro changes on the way, and is changed back here:
 

@@ -16,11 +16,11 @@ DEFAULT_PORT = 8080
 class SchemaRegistryHook(BaseHook):
     """Clients of Apicurio's registry, for connectors that write Avro.
 
-    The connection's host is a URL (``https://registry:8443``) or a host name, to which port and scheme of the connection are
-    added (8080 and http by default). Login and password, when given, are sent by basic authentication. Extra fields: ``verify``
-    (verify the TLS certificate, default true), ``ca_file`` (PEM file to verify it with), ``timeout`` (seconds for one answer,
-    default 30), ``worker_url`` and ``worker_password`` (address and password as the Connect worker has them, where they are
-    others; the password best as a reference such as ``${env:NAME}``).
+    The connection's host is a URL (``https://registry:8443``) or a host name, to which port and scheme of the connection
+    are added (8080 and http by default). Login and password, when given, are sent by basic authentication. Extra fields:
+    ``verify`` (verify the TLS certificate, default true), ``ca_file`` (PEM file to verify it with), ``timeout`` (seconds for
+    one answer, default 30), ``worker_url`` and ``worker_password`` (address and password as the Connect worker has them,
+    where they are others; the password best as a reference such as ``${env:NAME}``).
 
     :param schema_registry_conn_id: the Airflow connection.
     """

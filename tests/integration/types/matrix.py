@@ -126,15 +126,16 @@ def inserts(made: Connector, types: Sequence[Typed], first: int) -> list[str]:
 
 @contextmanager
 def matrix(
-    flavour: str, store: Store, types: Sequence[Typed], session: Sequence[str] = ()
+    flavour: str, store: Store, types: Sequence[Typed], session: Sequence[str] = (), *, avro: bool = False
 ) -> Iterator[Matrix]:
     """The table of types, drained to a barrier behind its streamed rows.
 
     :param session: statements for the application's session before it inserts.
+    :param avro: whether the connector writes Avro.
     """
     columns = ", ".join(f"c{i} {typed.ddl}" for i, typed in enumerate(types))
     setup = [statement for typed in types for statement in typed.setup]
-    with connector(flavour, {}, captured=["types"]) as made:
+    with connector(flavour, {}, captured=["types"], avro=avro) as made:
         made.engine.execute(
             *(statement.replace("{schema}", made.schema) for statement in setup),
             *session,

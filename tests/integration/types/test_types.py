@@ -16,12 +16,21 @@ ENGINES: dict[str, Sequence[Typed]] = {
     "mariadb": mariadb_cases.TYPES,
     "postgres": postgres_cases.TYPES,
 }
+FORMS = ("json", "avro")
 SESSION = dict.fromkeys(("mysql", "mariadb"), mysqlfamily_cases.SESSION)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((flavour, form == "avro"), id=f"{flavour}-{form}")
+        for form in FORMS
+        for flavour in ENGINES
+    ],
+)
 def engine(request: pytest.FixtureRequest, store: Store) -> Iterator[Matrix]:
-    with matrix(request.param, store, ENGINES[request.param], SESSION.get(request.param, ())) as made:
+    flavour, avro = request.param
+    with matrix(flavour, store, ENGINES[flavour], SESSION.get(flavour, ()), avro=avro) as made:
         yield made
 
 

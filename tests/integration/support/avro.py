@@ -1,0 +1,90 @@
+"""Records as Apicurio's converter writes them, made from JSON by a library that the provider does not use."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from functools import cache
+from typing import Any
+
+import fastavro
+import httpx
+
+from airflow_provider_chista.debezium.avro import AvroReader
+from airflow_provider_chista.debezium.registry import SchemaRegistryClient
+from tests.integration.support import services
+
+_KINDS: dict[str, Any] = {
+    "id": "int", "name": ["null", "string"], "day": ["null", "int"], "more": ["null", "int"],
+    "batch_id": "string", "table_name": "string", "row_key": "string", "row_hash": "string",
+}  # fmt: skip
+"""Avro types of the columns of ``streams.py``."""
+
+
+def reader(url: str | None = None, **options: Any) -> AvroReader:
+    """What the hooks make for tasks; by default of the stack's registry."""
+    return AvroReader(SchemaRegistryClient(url or services.stack().registry_url, **options).schema)
+
+
+@cache
+def registered(subject: str, schema: str) -> int:
+    """The id of a schema, which the registry has from now on."""
+    answer = httpx.post(
+        f"{services.stack().registry_url}/apis/ccompat/v7/subjects/{subject}/versions",
+        json={"schema": schema},
+        timeout=30,
+    )
+    return int(answer.raise_for_status().json()["id"])
+
+
+@cache
+def parsed(schema: str) -> Any:
+    return fastavro.parse_schema(json.loads(schema))
+
+
+def written(subject: str, schema: dict[str, Any], record: Any) -> bytes:
+    """A record in Confluent's frame."""
+    text = json.dumps(schema)
+    stream = io.BytesIO(struct.pack(">bI", 0, registered(subject, text)))
+    stream.seek(0, io.SEEK_END)
+    fastavro.schemaless_writer(stream, parsed(text), record, strict=True)
+    return stream.getvalue()
+
+
+def key_of(topic: str, text: bytes) -> bytes:
+    """The key of a record of a topic."""
+    return written(f"{topic}-key", _record("Key", topic, {"id": "int"}), json.loads(text))
+
+
+def value_of(topic: str, text: bytes) -> bytes:
+    """The value of a record of a topic, from its JSON."""
+    event = json.loads(text)
+    row = {column: _KINDS[column] for column in event["after"] or {"id": 0, "name": "", "day": 0}}
+    source = {"connector": "string", "ts_ms": "long", "gtid": ["null", "string"], "txId": ["null", "long"]}
+    envelope = {
+        "before": ["null", _record("Value", "", row)],
+        "after": ["null", "Value"],
+        "source": _record("Source", "io.debezium.connector.mysql", source),
+        "op": "string",
+        "ts_ms": ["null", "long"],
+    }
+    event["source"] = {
+        "gtid": None,
+        "txId": None,
+        **{k: v for k, v in event["source"].items() if k != "snapshot"},
+    }
+    return written(f"{topic}-value", _record("Envelope", topic, envelope), event)
+
+
+def _record(name: str, namespace: str, fields: dict[str, Any]) -> dict[str, Any]:
+    adjusted = namespace.replace("_", "_u005f")
+    return {
+        "type": "record",
+        "name": name,
+        **({"namespace": adjusted} if adjusted else {}),
+        "fields": [
+            {"name": field.replace("_", "_u005f") if name == "Value" else field, "type": kind}
+            for field, kind in fields.items()
+        ],
+    }
