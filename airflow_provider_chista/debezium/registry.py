@@ -105,7 +105,7 @@ class SchemaRegistryClient:
         :raises TransientError: the registry did not answer.
         """
         answer = self._get(f"/schemas/ids/{number}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == httpx.codes.NOT_FOUND and b"error_code" in answer.content:
             raise FatalError(
                 f"the schema registry at {self.url} has no schema {number}, which a record names: it has lost its schemas, "
                 "or it is not the connector's. Restore it, or register the connector under another topic prefix and load "

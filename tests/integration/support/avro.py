@@ -69,22 +69,24 @@ def value_of(topic: str, text: bytes) -> bytes:
         "op": "string",
         "ts_ms": ["null", "long"],
     }
-    event["source"] = {
-        "gtid": None,
-        "txId": None,
-        **{k: v for k, v in event["source"].items() if k != "snapshot"},
-    }
+    if event["after"]:
+        event["after"] = {adjusted(column): held for column, held in event["after"].items()}
+    told = {name: held for name, held in event["source"].items() if name != "snapshot"}
+    event["source"] = {"gtid": None, "txId": None, **told}
     return written(f"{topic}-value", _record("Envelope", topic, envelope), event)
 
 
+def adjusted(name: str) -> str:
+    """As Debezium does, of letters, dots and underscores."""
+    return name.replace("_", "_u005f")
+
+
 def _record(name: str, namespace: str, fields: dict[str, Any]) -> dict[str, Any]:
-    adjusted = namespace.replace("_", "_u005f")
+    own = {"namespace": adjusted(namespace)} if namespace else {}
+    names = {field: adjusted(field) if name == "Value" else field for field in fields}
     return {
         "type": "record",
         "name": name,
-        **({"namespace": adjusted} if adjusted else {}),
-        "fields": [
-            {"name": field.replace("_", "_u005f") if name == "Value" else field, "type": kind}
-            for field, kind in fields.items()
-        ],
+        **own,
+        "fields": [{"name": names[field], "type": kind} for field, kind in fields.items()],
     }

@@ -1,0 +1,54 @@
+"""Apicurio's converter writes a column's default for NULL: what cannot be told apart is refused, and nothing else."""
+
+from __future__ import annotations
+
+from tests.integration.avro.conftest import Opened
+from tests.integration.events.conftest import require_same
+from tests.integration.support.archives import Archive
+from tests.integration.support.engines import Connector
+
+
+def refused(archive: Archive) -> dict[int, str]:
+    """Which column was doubtful, by offset."""
+    rows = archive.control.rows(
+        f"SELECT offset, error FROM {archive.control.name('dead_letters')} FINAL WHERE target = {{t:String}}",
+        {"t": str(archive.target)},
+    )
+    assert all("is NULL or holds its default" in row["error"] for row in rows)
+    return {row["offset"]: row["error"].split()[1] for row in rows}
+
+
+def test_null_is_never_archived_as_the_default_nor_the_default_as_null(
+    captured: Connector, opened: Opened
+) -> None:
+    archive = opened(captured, "defaults")
+    archive.snapshot()
+    certain = "8, 'y', 5, 1.51, 0.2, 0.2"
+    captured.engine.execute(
+        f"INSERT INTO {archive.id} VALUES (1, {certain})",
+        *(
+            f"INSERT INTO {archive.id} VALUES ({number}, {row})"
+            for number, row in enumerate(
+                (
+                    certain.replace("8,", "NULL,"),
+                    certain.replace("8,", "7,"),
+                    certain.replace("'y'", "NULL"),
+                    certain.replace("'y'", "'x'"),
+                    certain.replace("1.51", "NULL"),
+                    certain.replace("1.51", "1.5"),
+                    certain.replace("0.2, 0.2", "NULL, 0.2"),
+                    certain.replace("0.2, 0.2", "0.1, 0.2"),
+                    certain.replace("0.2, 0.2", "0.2, NULL"),
+                    certain.replace("0.2, 0.2", "0.2, 0.1"),
+                ),
+                2,
+            )
+        ),
+        f"INSERT INTO {archive.id} VALUES (20, 0, '', 5, 0, 0, 0)",
+    )
+    archive.drain()
+    columns = ("n", "n", "t", "t", "d", "d", "f", "f", "s", "s")
+    assert refused(archive) == dict(enumerate(columns, 1))
+    assert archive.archive_keys() == {"1", "20"}
+    captured.engine.execute(f"DELETE FROM {archive.id} WHERE id BETWEEN 2 AND 11")
+    assert require_same(archive).keys() == {"1", "20"}
