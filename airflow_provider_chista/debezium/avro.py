@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from airflow_provider_chista.debezium.avrobinary import AvroError, Read, reader, single
+from airflow_provider_chista.debezium.avrobinary import AvroSchemaError, Read, reader, single
 from airflow_provider_chista.debezium.config import topic_name
 from airflow_provider_chista.debezium.envelope import Change, Changes, EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError
@@ -140,8 +140,10 @@ class AvroReader:
 
 
 def _refuse_doubt(doubtful: Mapping[str, Any], row: Mapping[str, Any] | None) -> None:
-    for column, default in doubtful.items() if row else ():
-        if row and default == row[column]:
+    if row is None:
+        return
+    for column, default in doubtful.items():
+        if row[column] is not None and default == row[column]:
             raise DecodeError(
                 f"column {column} is NULL or holds its default, which Apicurio's Avro converter writes alike; make the "
                 "column NOT NULL or drop its default, then read the table again, or let the connector write JSON"
@@ -154,7 +156,7 @@ def _prepared(number: int, text: str) -> _Schema:
         schema = json.loads(text)
         name = original_name(f"{schema['namespace']}.{schema['name']}")
         return _Schema(name, reader(_renamed(schema, doubtful)), doubtful)
-    except (AvroError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (AvroSchemaError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise FatalError(
             f"schema {number} of the registry is not one that Debezium's connectors write: {error}; check that the "
             "registry is the connector's"
@@ -179,7 +181,7 @@ def _renamed(schema: Any, doubtful: dict[str, Any]) -> Any:
 
 def _column(name: str) -> str:
     if not re.fullmatch(r"([A-Za-z0-9]|_u[0-9a-f]{4})+", name):
-        raise AvroError(f"column {name} is not spelled as field.name.adjustment.mode=avro_unicode does")
+        raise AvroSchemaError(f"column {name} is not spelled as field.name.adjustment.mode=avro_unicode does")
     return original_name(name)
 
 

@@ -20,7 +20,11 @@ _LARGEST_SINGLE = 3.4028234663852886e38
 
 
 class AvroError(ValueError):
-    """Bytes that are not of the schema, or a schema of another form than Debezium's."""
+    """Bytes that are not of the schema."""
+
+
+class AvroSchemaError(ValueError):
+    """A schema of another form than Debezium's."""
 
 
 def reader(schema: Any, named: dict[str, Read] | None = None, namespace: str = "") -> Read:
@@ -28,7 +32,7 @@ def reader(schema: Any, named: dict[str, Read] | None = None, namespace: str = "
 
     :param schema: as JSON has it; :param named: readers of the records that were defined so far, by full name.
     :param namespace: of the record around it.
-    :raises AvroError: a type that Debezium's schemas do not have.
+    :raises AvroSchemaError: a type that Debezium's schemas do not have.
     """
     named = {} if named is None else named
     if isinstance(schema, list):
@@ -44,7 +48,7 @@ def reader(schema: Any, named: dict[str, Read] | None = None, namespace: str = "
         return _map(reader(schema["values"], named, namespace))
     known = _PRIMITIVES.get(kind) or named.get(kind if "." in kind else f"{namespace}.{kind}")
     if known is None:
-        raise AvroError(f"the schema has the type {kind}, which Debezium does not use")
+        raise AvroSchemaError(f"the schema has the type {kind}, which Debezium does not use")
     return known
 
 
@@ -77,7 +81,7 @@ def _union(branches: list[Read | None]) -> Read:
             return value(data, at + 1)
 
         return nullable
-    raise AvroError(f"the schema has a union of {len(branches)} types, which Debezium does not use")
+    raise AvroSchemaError(f"the schema has a union of {len(branches)} types, which Debezium does not use")
 
 
 def _array(item: Read) -> Read:

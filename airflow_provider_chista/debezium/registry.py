@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -58,7 +57,6 @@ class SchemaRegistryClient:
     :param url: address without a path of an interface; :param user: and :param password: for basic authentication.
     :param verify: whether the server's certificate is checked, or by what.
     :param timeout: seconds for one answer; :param patience: seconds that a registry that does not answer is asked again.
-    :raises FatalError: the address is none.
     """
 
     url: str
@@ -67,15 +65,6 @@ class SchemaRegistryClient:
     verify: bool | ssl.SSLContext = True
     timeout: float = 30.0
     patience: float = 10.0
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise FatalError(
-                "the address of the schema registry must be http://host:port or https://host:port; user and password have "
-                "their own fields"
-            )
-        self.url = self.url.rstrip("/")
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +77,7 @@ class SchemaRegistryClient:
     @cached_property
     def _http(self) -> httpx.Client:
         return httpx.Client(
-            base_url=self.url,
+            base_url=self.url.rstrip("/"),
             auth=httpx.BasicAuth(self.user, self.password or "") if self.user else None,
             verify=self.verify,
             timeout=self.timeout,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 from airflow.sdk import BaseHook
 
 from airflow_provider_chista.debezium.registry import Registry, SchemaRegistryClient
-from airflow_provider_chista.errors import ChistaError, FatalError
+from airflow_provider_chista.errors import ChistaError
+from airflow_provider_chista.hooks.rest import RestConnection
 
 DEFAULT_PORT = 8080
 
@@ -44,21 +44,19 @@ class SchemaRegistryHook(BaseHook):
         :param options: further arguments of the client.
         :raises FatalError: the connection has no usable host, or an unusable extra field.
         """
-        connection = self.get_connection(self.schema_registry_conn_id)
-        extra = connection.extra_dejson
+        rest = self._rest()
+        defaults = {"verify": rest.verification(), "timeout": rest.timeout() or 30.0}
+        connection = rest.connection
         return SchemaRegistryClient(
-            self._url(connection),
-            connection.login or None,
-            connection.password,
-            **{"verify": self._verification(extra), "timeout": self._seconds(extra), **options},
+            rest.url(), connection.login or None, connection.password, **(defaults | options)
         )
 
     def registry(self) -> Registry:
         """The registry as the Connect worker reaches it."""
-        connection = self.get_connection(self.schema_registry_conn_id)
-        extra = connection.extra_dejson
+        rest = self._rest()
+        connection, extra = rest.connection, rest.connection.extra_dejson
         return Registry(
-            str(extra.get("worker_url") or self._url(connection)),
+            str(extra.get("worker_url") or rest.url()),
             connection.login or None,
             extra.get("worker_password") or connection.password,
         )
@@ -72,34 +70,6 @@ class SchemaRegistryHook(BaseHook):
             return False, str(error)
         return True, f"the registry has {len(subjects)} subjects"
 
-    def _url(self, connection: Any) -> str:
-        host = (connection.host or "").strip()
-        if not host:
-            raise FatalError(
-                f"connection {self.schema_registry_conn_id} has no host; give the URL of the registry"
-            )
-        if "://" not in host:
-            host = f"{connection.schema or 'http'}://{host}"
-        if ":" not in host.split("://", 1)[1]:
-            host = f"{host}:{connection.port or DEFAULT_PORT}"
-        return host
-
-    def _verification(self, extra: dict[str, Any]) -> bool | ssl.SSLContext:
-        if str(extra.get("verify", True)).lower() == "false":
-            return False
-        if not extra.get("ca_file"):
-            return True
-        try:
-            return ssl.create_default_context(cafile=extra["ca_file"])
-        except OSError as error:
-            raise FatalError(
-                f"CA file {extra['ca_file']} of connection {self.schema_registry_conn_id} cannot be read: {error}"
-            ) from error
-
-    def _seconds(self, extra: dict[str, Any]) -> float:
-        try:
-            return float(str(extra.get("timeout") or 30))
-        except ValueError:
-            raise FatalError(
-                f"timeout {extra['timeout']!r} of connection {self.schema_registry_conn_id} is not a number of seconds"
-            ) from None
+    def _rest(self) -> RestConnection:
+        connection = self.get_connection(self.schema_registry_conn_id)
+        return RestConnection(connection, self.schema_registry_conn_id, DEFAULT_PORT, "registry")
