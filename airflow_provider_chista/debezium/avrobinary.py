@@ -15,6 +15,12 @@ from typing import Any
 Read = Callable[[bytes, int], tuple[Any, int]]
 """Reads a value that begins at a place: the value, and the place behind it. IndexError: the bytes end before it does."""
 
+Skip = Callable[[bytes, int], int]
+"""The place behind a value that begins at a place."""
+
+Named = dict[str, tuple[Read, Skip]]
+"""Records by full name, which a schema spells out once."""
+
 _DOUBLE, _SINGLE = Struct("<d"), Struct("<f")
 _LARGEST_SINGLE = 3.4028234663852886e38
 
@@ -27,61 +33,88 @@ class AvroSchemaError(ValueError):
     """A schema of another form than Debezium's."""
 
 
-def reader(schema: Any, named: dict[str, Read] | None = None, namespace: str = "") -> Read:
-    """What reads values of a schema.
+def reader(schema: Any) -> Read:
+    """What reads values of a schema, as JSON has it; of a record's field with ``"skip": true`` the value is left out.
 
-    :param schema: as JSON has it; :param named: readers of the records that were defined so far, by full name.
-    :param namespace: of the record around it.
     :raises AvroSchemaError: a type that Debezium's schemas do not have.
     """
-    named = {} if named is None else named
+    return _of(schema, {}, "")[0]
+
+
+def _of(schema: Any, named: Named, namespace: str) -> tuple[Read, Skip]:
+    """What reads values and what skips them.
+
+    :param namespace: of the record around them.
+    """
     if isinstance(schema, list):
-        return _union([None if branch == "null" else reader(branch, named, namespace) for branch in schema])
+        return _union([None if branch == "null" else _of(branch, named, namespace) for branch in schema])
     kind = schema["type"] if isinstance(schema, dict) else schema
     if isinstance(kind, list | dict):
-        return reader(kind, named, namespace)
+        return _of(kind, named, namespace)
     if kind == "record":
         return _record(schema, named, namespace)
     if kind == "array":
-        return _array(reader(schema["items"], named, namespace))
+        return _unskipped(_array(_of(schema["items"], named, namespace)[0]))
     if kind == "map":
-        return _map(reader(schema["values"], named, namespace))
+        return _unskipped(_map(_of(schema["values"], named, namespace)[0]))
     known = _PRIMITIVES.get(kind) or named.get(kind if "." in kind else f"{namespace}.{kind}")
     if known is None:
         raise AvroSchemaError(f"the schema has the type {kind}, which Debezium does not use")
     return known
 
 
-def _record(schema: Mapping[str, Any], named: dict[str, Read], namespace: str) -> Read:
+def _unskipped(read: Read) -> tuple[Read, Skip]:
+    return read, lambda data, at: read(data, at)[1]
+
+
+def _record(schema: Mapping[str, Any], named: Named, namespace: str) -> tuple[Read, Skip]:
     namespace = schema.get("namespace", namespace)
-    fields: list[tuple[str, Read]] = []
+    fields: list[tuple[str, Read | None, Skip]] = []
 
     def read(data: bytes, at: int) -> tuple[Any, int]:
         record = {}
-        for name, field in fields:
-            record[name], at = field(data, at)
+        for name, value, skip in fields:
+            if value:
+                record[name], at = value(data, at)
+            else:
+                at = skip(data, at)
         return record, at
 
-    named[f"{namespace}.{schema['name']}"] = read
-    fields += [(field["name"], reader(field["type"], named, namespace)) for field in schema["fields"]]
-    return read
+    def skip(data: bytes, at: int) -> int:
+        for _, _, behind in fields:
+            at = behind(data, at)
+        return at
+
+    named[f"{namespace}.{schema['name']}"] = read, skip
+    for field in schema["fields"]:
+        value, behind = _of(field["type"], named, namespace)
+        fields.append((field["name"], None if field.get("skip") else value, behind))
+    return read, skip
 
 
-def _union(branches: list[Read | None]) -> Read:
-    if branches.count(None) == 1 and len(branches) == 2:
-        null = 2 * branches.index(None)
-        value = next(branch for branch in branches if branch)
+def _union(branches: list[tuple[Read, Skip] | None]) -> tuple[Read, Skip]:
+    if branches.count(None) != 1 or len(branches) != 2:
+        raise AvroSchemaError(f"the schema has a union of {len(branches)} types, which Debezium does not use")
+    null = 2 * branches.index(None)
+    value, behind = next(branch for branch in branches if branch)
 
-        def nullable(data: bytes, at: int) -> tuple[Any, int]:
-            branch = data[at]
-            if branch == null:
-                return None, at + 1
-            if branch != 2 - null:
-                raise AvroError(f"a union of two types has no branch {branch / 2:g}")
-            return value(data, at + 1)
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        branch = data[at]
+        if branch == null:
+            return None, at + 1
+        if branch != 2 - null:
+            raise AvroError(f"a union of two types has no branch {branch / 2:g}")
+        return value(data, at + 1)
 
-        return nullable
-    raise AvroSchemaError(f"the schema has a union of {len(branches)} types, which Debezium does not use")
+    def skip(data: bytes, at: int) -> int:
+        branch = data[at]
+        if branch == null:
+            return at + 1
+        if branch != 2 - null:
+            raise AvroError(f"a union of two types has no branch {branch / 2:g}")
+        return behind(data, at + 1)
+
+    return read, skip
 
 
 def _array(item: Read) -> Read:
@@ -173,6 +206,19 @@ def _bytes(data: bytes, at: int) -> tuple[str, int]:
     return b2a_base64(piece, newline=False).decode(), at
 
 
+def _skip_long(data: bytes, at: int) -> int:
+    while data[at] > 0x7F:
+        at += 1
+    return at + 1
+
+
+def _skip_piece(data: bytes, at: int) -> int:
+    size, at = _long(data, at)
+    if size < 0 or at + size > len(data):
+        raise AvroError(f"a text or bytes of {size} bytes, of which {len(data) - at} are there")
+    return at + size
+
+
 def _boolean(data: bytes, at: int) -> tuple[bool, int]:
     byte = data[at]
     if byte > 1:
@@ -211,12 +257,12 @@ def single(value: float) -> float | str:
     return float(f"{value:.9g}")
 
 
-_PRIMITIVES: Mapping[str, Read] = {
-    "boolean": _boolean,
-    "int": _int,
-    "long": _long,
-    "float": _float,
-    "double": _double,
-    "bytes": _bytes,
-    "string": _string,
+_PRIMITIVES: Mapping[str, tuple[Read, Skip]] = {
+    "boolean": _unskipped(_boolean),
+    "int": (_int, _skip_long),
+    "long": (_long, _skip_long),
+    "float": _unskipped(_float),
+    "double": _unskipped(_double),
+    "bytes": (_bytes, _skip_piece),
+    "string": (_string, _skip_piece),
 }

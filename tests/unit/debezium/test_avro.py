@@ -107,10 +107,12 @@ def test_names_as_they_were_recorded(name: str, adjusted: str) -> None:
     assert (adjusted_name(name), original_name(adjusted)) == (adjusted, name)
 
 
-def test_a_record_is_what_the_json_converter_would_have_written(decoder: AvroDecoder) -> None:
+def test_a_record_is_what_the_json_converter_would_have_written_but_for_what_nobody_reads(
+    decoder: AvroDecoder,
+) -> None:
     text = decoder.text(value(1, ROW))
     assert json.loads(text) == {
-        "before": None, "after": {"id": 1, "a_b": "abc"}, "source": {"connector": "mysql", "ts_ms": 1000}, "op": "c",
+        "after": {"id": 1, "a_b": "abc"}, "source": {"connector": "mysql", "ts_ms": 1000}, "op": "c",
     }  # fmt: skip
     assert decoder.change(value(1, ROW)).row == (1, "abc")
     assert (decoder.key(KEY), decoder.key_of([7])) == ("1", "7")
