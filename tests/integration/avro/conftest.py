@@ -44,7 +44,8 @@ def tables(engine: Engine) -> dict[str, str]:
         "widened": f"CREATE TABLE {{schema}}.widened {rows}",
         "damaged": f"CREATE TABLE {{schema}}.damaged {rows}",
         "defaults": "CREATE TABLE {schema}.defaults (id INT PRIMARY KEY, n INT DEFAULT 7, t VARCHAR(20) DEFAULT 'x',"
-        " needed INT NOT NULL DEFAULT 5, d DECIMAL(10, 2) DEFAULT 1.5, f DOUBLE PRECISION DEFAULT 0.1, s REAL DEFAULT 0.1)",
+        " needed INT NOT NULL DEFAULT 5, d DECIMAL(10, 2) DEFAULT 1.5, f DOUBLE PRECISION DEFAULT 0.1, s REAL DEFAULT 0.1,"
+        " computed TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP, none INT DEFAULT NULL)",
     }  # fmt: skip
 
 

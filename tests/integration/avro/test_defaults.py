@@ -23,7 +23,7 @@ def test_null_is_never_archived_as_the_default_nor_the_default_as_null(
 ) -> None:
     archive = opened(captured, "defaults")
     archive.snapshot()
-    certain = "8, 'y', 5, 1.51, 0.2, 0.2"
+    certain = "8, 'y', 5, 1.51, 0.2, 0.2, NULL, NULL"
     captured.engine.execute(
         f"INSERT INTO {archive.id} VALUES (1, {certain})",
         *(
@@ -44,7 +44,7 @@ def test_null_is_never_archived_as_the_default_nor_the_default_as_null(
                 2,
             )
         ),
-        f"INSERT INTO {archive.id} VALUES (20, 0, '', 5, 0, 0, 0)",
+        f"INSERT INTO {archive.id} VALUES (20, 0, '', 5, 0, 0, 0, '2024-01-01', 3)",
     )
     archive.drain()
     columns = ("n", "n", "t", "t", "d", "d", "f", "f", "s", "s")
@@ -52,3 +52,15 @@ def test_null_is_never_archived_as_the_default_nor_the_default_as_null(
     assert archive.archive_keys() == {"1", "20"}
     captured.engine.execute(f"DELETE FROM {archive.id} WHERE id BETWEEN 2 AND 11")
     assert require_same(archive).keys() == {"1", "20"}
+
+
+def test_the_preflight_warns_of_the_columns_and_of_no_others(captured: Connector, opened: Opened) -> None:
+    archive = opened(captured, "defaults")
+
+    def warned(avro: bool) -> list[str]:
+        findings = archive.capture.source.table_findings(archive.table, avro=avro)
+        return [finding.found for finding in findings if finding.check == "column default"]
+
+    assert warned(avro=False) == []
+    (told,) = warned(avro=True)
+    assert told.startswith("n, t, d, f, s can be NULL and have a default")

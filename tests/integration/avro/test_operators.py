@@ -14,6 +14,7 @@ from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
 from airflow_provider_chista.operators.deadletters import ReplayDeadLettersOperator
 from airflow_provider_chista.operators.drain import DrainTopicOperator
+from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from airflow_provider_chista.operators.verify import VerifyArchiveOperator
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
@@ -62,7 +63,10 @@ def test_a_connector_is_registered_waited_for_drained_and_proven(
         task_id="register", tables=[table], capture_conn_id="mysql_capture", heartbeat_ms=500,
         password="${env:CHISTA_MYSQL_CAPTURE_PASSWORD}", **stream, **shared,
     )  # fmt: skip
-    told = [register.execute(context())]
+    preflight = PreflightOperator(
+        task_id="preflight", tables={table: pair["target"]}, purge_tables=[], **shared
+    )
+    told = [preflight.execute(context()), register.execute(context())]
     stored = made.connect.config(made.name)
     assert stored is not None
     assert stored["value.converter"] == "io.apicurio.registry.utils.converter.AvroConverter"
