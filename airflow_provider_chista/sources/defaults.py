@@ -1,4 +1,4 @@
-"""Columns that can be NULL and have a constant default: in Avro their NULL cannot be told from the default."""
+"""Columns that can be NULL and have a default: in Avro their NULL cannot be told from the default."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ _STATEMENTS: dict[str, str] = {
 }
 """Names and defaults of the columns, by engine."""
 
-_CONSTANTS: dict[str, re.Pattern[str]] = {
+_SENT: dict[str, re.Pattern[str]] = {
     "mysql": re.compile(r".*", re.DOTALL),
     "mariadb": re.compile(r"'.*'|[-+.\d]+(e[-+]?\d+)?|[xb]'.*'", re.DOTALL | re.IGNORECASE),
-    "postgres": re.compile(r"('([^']|'')*'|\(?[-.\d]+\)?|true|false|ARRAY\[.*\])(::.*)?", re.DOTALL),
+    "postgres": re.compile(r"(?!NULL(::|$)).*", re.DOTALL),
 }
-"""Defaults that Debezium sends as the column's own; an expression is computed by the source, and sent as none."""
+"""Defaults that Debezium sends as the column's own. Of an expression it sends none on MySQL and MariaDB, but one on PostgreSQL,
+such as 1970 for ``now()``."""
 
 
 def undecidable(cursor: Cursor, flavour: str, table: Table) -> list[Finding]:
     """One finding that names the columns; none where there are none."""
     cursor.execute(_STATEMENTS[flavour], (table.id.schema, table.id.name))
-    constant = _CONSTANTS[flavour]
-    found = {str(name) for name, default in cursor.fetchall() if constant.fullmatch(str(default))}
+    sent = _SENT[flavour]
+    found = {str(name) for name, default in cursor.fetchall() if sent.fullmatch(str(default))}
     columns = [column.name for column in table.columns if column.name in found]
     if not columns:
         return []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_chista.archive.complete import OLD_KEY_HEADER
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from tests.integration.avro.conftest import TABLE, Opened, columns, quoted
 from tests.integration.events.conftest import dead_letters, drain_all, incomplete, require_same
@@ -27,6 +29,13 @@ def test_every_name_arrives_as_the_source_spells_it_and_a_key_can_change(
         f"DELETE FROM {table} WHERE {key} = 3",
     )
     archive.drain()
+    drain = archive.table_drain()
+    ends = drain.kafka.describe(drain.topic).ends
+    read = drain.kafka.read(drain.topic, {0: (0, ends[0])})
+    (old,) = [
+        value for part in read for each in part for name, value in each.headers if name == OLD_KEY_HEADER
+    ]
+    assert json.loads(old) == {"key_u005fu0041_u0020_u00e9": 2}
     assert require_same(archive).keys() == {"1", "20"}
     assert dead_letters(archive.control, archive) == []
     assert archive.verify().rows == 2
