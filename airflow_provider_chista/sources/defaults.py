@@ -30,8 +30,8 @@ _SENT: dict[str, re.Pattern[str]] = {
     "mariadb": re.compile(r"'.*'|[-+.\d]+(e[-+]?\d+)?|[xb]'.*'", re.DOTALL | re.IGNORECASE),
     "postgres": re.compile(r"(?!NULL(::|$)).*", re.DOTALL),
 }
-"""Defaults that Debezium sends as the column's own. Of an expression it sends none on MySQL and MariaDB, but one on PostgreSQL,
-such as 1970 for ``now()``."""
+"""Defaults that Debezium sends as the column's own. Of an expression it sends none on MySQL and MariaDB, but on PostgreSQL
+one such as 1970 for ``now()``."""
 
 
 def undecidable(cursor: Cursor, flavour: str, table: Table) -> list[Finding]:
