@@ -11,7 +11,7 @@ REGISTRY_HEAP = "512m"
 
 
 def _command(stack: Stack) -> list[str]:
-    jar = next(downloads.registry(stack).glob("*-runner.jar"))
+    jar = f"apicurio-registry-app-{stack.versions['APICURIO_VERSION']}-runner.jar"
     return [
         "java",
         f"-Xmx{REGISTRY_HEAP}",
@@ -22,7 +22,7 @@ def _command(stack: Stack) -> list[str]:
         f"-Dquarkus.http.host={HOST}",
         f"-Dquarkus.http.port={stack.ports['registry']}",
         "-jar",
-        str(jar),
+        str(downloads.registry(stack) / jar),
     ]
 
 
