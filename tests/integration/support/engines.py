@@ -18,7 +18,8 @@ from airflow_provider_chista.debezium.registry import Registry
 from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.sources import Source, open_source
-from tests.integration.support import avro, services
+from tests.integration.support import services
+from tests.integration.support.avro import reader, require_registry
 
 MYSQL_FAMILY = ("mysql", "mariadb")
 CONTROL_TABLES = "chista.heartbeat, chista.marker, chista.signal, chista.purge_log"
@@ -160,8 +161,8 @@ class Connector:
         self.connect.put_config(self.name, config)
 
     def capture(self) -> Capture:
-        reader = avro.reader() if self.avro else None
-        return Capture(self.engine.source(), self.connect, services.kafka(), self.name, self.name, reader)
+        records = reader() if self.avro else None
+        return Capture(self.engine.source(), self.connect, services.kafka(), self.name, self.name, records)
 
     def remove(self) -> None:
         try:
@@ -195,6 +196,8 @@ def connector(
 
     :param captured: tables that the connector captures; by default all. :param avro: whether it writes Avro.
     """
+    if avro:
+        require_registry()
     engine, name = ENGINES[flavour], f"it_{flavour[:2]}_{services.token()}"
     engine.create_schema(name, list(tables.values()))
     made = Connector(engine, name, [TableId(name, table) for table in captured or tables], avro)
