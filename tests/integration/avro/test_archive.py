@@ -20,6 +20,7 @@ def test_every_name_arrives_as_the_source_spells_it_and_a_key_can_change(
 ) -> None:
     engine, names = captured.engine, columns(captured.engine)
     archive = opened(captured, TABLE, DeletePolicy.MIRROR)
+    archive.snapshot()
     table, key = f"{captured.schema}.{quoted(engine, TABLE)}", quoted(engine, "key_u0041 é")
     rows = ", ".join(f"({i}, " + ", ".join(f"'{i} {n}'" for n in range(len(names))) + ")" for i in (1, 2, 3))
     engine.execute(
