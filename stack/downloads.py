@@ -5,6 +5,7 @@ nothing half-done: everything is filled beside its place and renamed.
 """
 
 import fcntl
+import hashlib
 import shutil
 import sys
 import zipfile
@@ -16,7 +17,8 @@ from stack.errors import StackError
 from stack.settings import Stack
 from stack.shell import run, staged_folder
 
-CONVERTER_CLASS = "io.apicurio.registry.utils.converter.AvroConverter"
+CONVERTER_CLASSES = ("io.apicurio.registry.utils.converter.AvroConverter", "chista.KeepNulls")
+KEEP_NULLS = "airflow_provider_chista/debezium/converter/KeepNulls.java"
 _CONVERTER_SERVICE = "org.apache.kafka.connect.storage.Converter"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -57,20 +59,29 @@ def registry(stack: Stack) -> Path:
 
 def converter_path(stack: Stack) -> Path:
     """Where :func:`converter` puts Connect's plugin path with Apicurio's converter."""
-    return stack.cache / f"apicurio-converter-{stack.versions['APICURIO_VERSION']}"
+    own = hashlib.sha256((stack.root / KEEP_NULLS).read_bytes()).hexdigest()[:8]
+    return stack.cache / f"apicurio-converter-{stack.versions['APICURIO_VERSION']}-{own}"
 
 
 def converter(stack: Stack) -> Path:
-    """Connect's plugin path with Apicurio's converter."""
+    """Connect's plugin path with Apicurio's converter, and with the provider's own that keeps NULL."""
 
-    def declare(folder: Path) -> None:
-        # Its jar has no list of its plugins, by which Connect finds them without a look at every class.
-        with zipfile.ZipFile(folder / "services.jar", "w") as jar:
-            jar.writestr(f"META-INF/services/{_CONVERTER_SERVICE}", f"{CONVERTER_CLASS}\n")
+    def add_own(folder: Path) -> None:
+        classes = folder / "classes"
+        run(
+            ["javac", "-d", classes, "-cp", f"{folder}/*", stack.root / KEEP_NULLS],
+            hint="The compiler comes with a JDK: python -m stack check",
+        )
+        # Apicurio's jar has no list of its plugins, by which Connect finds them without a look at every class.
+        with zipfile.ZipFile(folder / "chista.jar", "w") as jar:
+            for file in classes.rglob("*.class"):
+                jar.write(file, file.relative_to(classes))
+            jar.writestr(f"META-INF/services/{_CONVERTER_SERVICE}", "\n".join(CONVERTER_CLASSES))
+        shutil.rmtree(classes)
 
     name = converter_path(stack).name
     return _maven(
-        stack, name, "copy-dependencies@converter", pom="converter.xml", into="converter", then=declare
+        stack, name, "copy-dependencies@converter", pom="converter.xml", into="converter", then=add_own
     )
 
 

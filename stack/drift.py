@@ -60,7 +60,7 @@ _SHARED_FILES = {
     "kafka": ("stack/config/kafka/server.properties", "stack/config/kafka/log4j2.properties"),
     "connect": ("stack/config/connect/connect.properties", "stack/config/kafka/log4j2.properties"),
     "connect-plugins": ("stack/maven/pom.xml",),
-    "connect-converter": ("stack/maven/converter.xml",),
+    "connect-converter": ("stack/maven/converter.xml", downloads.KEEP_NULLS),
     "clickhouse": (
         "stack/config/clickhouse/config.xml",
         "stack/config/clickhouse/users.xml",
@@ -313,8 +313,10 @@ def _plugins(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:
         given = dict(re.findall(r"-D([\w.]+)=(\S+)", services[name].command))
         given.pop("chista.output", None)
         yield from _unequal(f"Maven properties of {name}", given, wanted)
-    if downloads.CONVERTER_CLASS not in services["connect-converter"].command:
-        yield f"connect-converter: does not list {downloads.CONVERTER_CLASS}"
+    listed = services["connect-converter"].command.split()
+    for name in downloads.CONVERTER_CLASSES:
+        if name not in listed:
+            yield f"connect-converter: does not list {name}"
 
 
 def _clickhouse(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:

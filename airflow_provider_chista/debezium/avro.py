@@ -153,8 +153,8 @@ def _refuse_doubt(doubtful: Mapping[str, Any], row: Mapping[str, Any] | None) ->
     for column, default in doubtful.items():
         if row[column] is not None and default == row[column]:
             raise DecodeError(
-                f"column {column} is NULL or holds its default, which Apicurio's Avro converter writes alike; make the "
-                "column NOT NULL or drop its default, then read the table again, or let the connector write JSON"
+                f"column {column} is NULL or holds its default, which Apicurio's Avro converter writes alike; let the "
+                "connector have the converter chista.KeepNulls or write JSON, then read the table again"
             )
 
 

@@ -19,6 +19,8 @@ UNAVAILABLE_VALUE = "__chista_unchanged_toast_5f1c9d0b7ae24c3f8e6a41d2b09c7e35"
 
 JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
 AVRO_CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
+KEEP_NULLS = "chista.KeepNulls"
+"""The same converter without columns' defaults, in place of which it keeps NULL (``converter/KeepNulls.java``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +156,32 @@ _NAMES = "Avro allows letters, digits and _ only, and no other adjustment can be
 
 AVRO_FIXED: tuple[Fixed, ...] = (
     *(
-        Fixed(f"{side}.converter{name}", value, reason)
-        for name, value, reason in (
-            ("", AVRO_CONVERTER, _AVRO_SHAPE),
+        Fixed(f"{side}.converter{name}", value, reason, accepts=accepts)
+        for name, value, reason, accepts in (
+            ("", AVRO_CONVERTER, _AVRO_SHAPE, (KEEP_NULLS,).__contains__),
             (
                 ".apicurio.registry.auto-register",
                 "true",
                 "a schema must be in the registry before the records that name it",
+                None,
             ),
-            (".apicurio.registry.as-confluent", "true", "the drain reads the schema's id from four bytes"),
-            (".apicurio.registry.use-id", "contentId", "the interface that the drain asks knows this id"),
+            (
+                ".apicurio.registry.as-confluent",
+                "true",
+                "the drain reads the schema's id from four bytes",
+                None,
+            ),
+            (
+                ".apicurio.registry.use-id",
+                "contentId",
+                "the interface that the drain asks knows this id",
+                None,
+            ),
             (
                 ".apicurio.registry.headers.enabled",
                 "false",
                 "the id must be in the record, of which dead letters keep every byte",
+                None,
             ),
         )
         for side in ("key", "value")

@@ -49,7 +49,7 @@ def undecidable(cursor: Cursor, flavour: str, table: Table) -> list[Finding]:
             str(table.id),
             f"{names(columns)} can be NULL and have a default, which Apicurio's Avro converter writes for NULL; rows "
             "with either go to the dead letters",
-            "make the columns NOT NULL, drop their defaults, exclude them, or leave schema_registry_conn_id out, so that "
-            "the connector writes JSON",
+            "give the connector the converter chista.KeepNulls (docs/avro.md), make the columns NOT NULL, drop their "
+            "defaults, or leave schema_registry_conn_id out, so that it writes JSON",
         )
     ]

@@ -22,6 +22,7 @@ from airflow_provider_chista.debezium.settings import (
     DERIVED,
     FIXED,
     JSON_CONVERTER,
+    KEEP_NULLS,
     OWN,
 )
 from airflow_provider_chista.errors import FatalError, RefusedError
@@ -237,6 +238,13 @@ def test_the_registrys_password_is_a_secret_and_a_reference_stays():
 def test_another_value_of_a_setting_of_avro_is_refused_with_the_reason(setting):
     with pytest.raises(RefusedError, match=re.escape(setting.reason)):
         replace(AVRO, overrides={setting.key: "other"}).config()
+
+
+def test_the_converter_that_keeps_null_may_be_chosen_with_avro_only():
+    chosen = {f"{side}.converter": KEEP_NULLS for side in ("key", "value")}
+    assert replace(AVRO, overrides=chosen).config() == AVRO.config() | chosen
+    with pytest.raises(RefusedError, match="decodes schemaless JSON"):
+        replace(MYSQL, overrides=chosen).config()
 
 
 @pytest.mark.parametrize("spec", [MYSQL, AVRO], ids=["json", "avro"])

@@ -13,10 +13,12 @@ from pathlib import Path
 from airflow_provider_chista.clickhouse.cluster import SETTINGS
 from airflow_provider_chista.debezium.settings import (
     ALL,
+    AVRO_CONVERTER,
     AVRO_FIXED,
     DEFAULTS,
     DERIVED,
     FIXED,
+    KEEP_NULLS,
     OWN,
     REFUSED,
     Fixed,
@@ -47,6 +49,9 @@ LISTENERS = {
 }
 
 
+_OTHERS = {"10": " (any other number is accepted)", AVRO_CONVERTER: f" or `{KEEP_NULLS}`"}
+
+
 def fixed_settings(settings: Iterable[Fixed] = FIXED) -> str:
     """Connector settings that keep the promises, with their reasons."""
     return _table(
@@ -54,7 +59,7 @@ def fixed_settings(settings: Iterable[Fixed] = FIXED) -> str:
         (
             (
                 f"`{setting.key}`",
-                f"`{setting.value}`" + (" (any other number is accepted)" if setting.accepts else ""),
+                f"`{setting.value}`" + (_OTHERS[setting.value] if setting.accepts else ""),
                 _sources(setting.flavours),
                 setting.reason,
             )

@@ -79,7 +79,7 @@ def another_converter(model: Model) -> None:
 
 def another_list(model: Model) -> None:
     command = service(model, "connect-converter")["command"]
-    command[-1] = command[-1].replace("AvroConverter", "ExtJsonConverter")
+    command[-1] = command[-1].replace(" chista.KeepNulls ", " chista.Other ")
 
 
 def a_registry_for_everyone(model: Model) -> None:
@@ -135,7 +135,7 @@ def a_connection_less(model: Model) -> None:
         (a_secret_more, "secrets of connect"),
         (another_maven_version, "Maven properties of connect-plugins"),
         (another_converter, "Maven properties of connect-converter"),
-        (another_list, "connect-converter: does not list"),
+        (another_list, "connect-converter: does not list chista.KeepNulls"),
         (a_registry_for_everyone, "services of the profile avro"),
         (a_setting_less, "settings of clickhouse"),
         (another_key, "AIRFLOW__CORE__FERNET_KEY of airflow-scheduler"),
