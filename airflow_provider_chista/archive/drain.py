@@ -178,8 +178,9 @@ class Drain:
                 if planned:
                     continue
                 report.ended = self._limit(report, rows, size, now - started)
-                full = rows >= limits.batch_rows or size >= limits.batch_bytes
-                if buffered and (full or report.ended or now - batch_started >= limits.batch_seconds):
+                if buffered and (
+                    limits.full(rows, size) or report.ended or now - batch_started >= limits.batch_seconds
+                ):
                     writer.send(buffered, size)
                     buffered, size, rows, batch_started = {}, 0, 0, now
                 if report.ended:

@@ -16,7 +16,8 @@ class DrainLimits:
     :param bytes: bytes of keys and values read in all.
     :param seconds: wall clock seconds.
     :param batch_rows: records of a micro-batch.
-    :param batch_bytes: bytes of keys and values of a micro-batch.
+    :param batch_bytes: bytes of keys and values of a micro-batch; half of it when its records are large, since memory then
+        holds most of them several times.
     :param batch_seconds: age of a micro-batch.
     :param dead_letters: records that may go to the dead letters before the run stops.
     :param dead_letter_share: part of the records, from 0 to 1, that may go there.
@@ -27,12 +28,20 @@ class DrainLimits:
     bytes: int = 64 * 2**30
     seconds: float = 3600.0
     batch_rows: int = 50_000
-    batch_bytes: int = 16 * 2**20
+    batch_bytes: int = 24 * 2**20
     batch_seconds: float = 5.0
     dead_letters: int = 100
     dead_letter_share: float = 1.0
     patience: float = 60.0
 
+    def full(self, rows: int, size: int) -> bool:
+        """Whether a micro-batch of so many records and bytes is complete."""
+        large = size >= rows * _LARGE_RECORD
+        return rows >= self.batch_rows or size >= (self.batch_bytes // 2 if large else self.batch_bytes)
+
+
+_LARGE_RECORD = 16 * 1024
+"""Bytes of a record's key and value, on average of its micro-batch."""
 
 REACHED_END = "reached the end offsets"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,26 +15,25 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive.batches import PreparedBatch
+from airflow_provider_chista.archive.blocks import Blocks
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER, UNKNOWN_KEY, Completion, Row
 from airflow_provider_chista.archive.deadletters import dead_letter
 from airflow_provider_chista.archive.deletes import apply_rows, quarantined
-from airflow_provider_chista.archive.positions import version, versions
+from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.topic import Record, Records, TopicState
-from airflow_provider_chista.clickhouse import layout
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_truncate, insert_block
-from airflow_provider_chista.clickhouse.types import StoredType, TypeMap
+from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.debezium.avro import AvroDecoder, AvroReader, decoder_of, refuse_avro
 from airflow_provider_chista.debezium.envelope import UPSERTS, Change, Changes, EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Column, Table, TableId, names
-
-_NAMES = pa.list_(pa.string())
-_NO_NAMES = pa.scalar([], _NAMES)
+from airflow_provider_chista.model import Table, TableId, names
 
 _CHUNK = 5000
-"""Records that are decoded at once: enough to share the work of a column, and few enough for the processor's caches."""
+_CHUNK_BYTES = 4 * 2**20
+"""Records, and about how many bytes of them, that are decoded at once: enough to share the work of a column, and few enough
+for the processor's caches and for memory, which holds them once more meanwhile."""
 
 
 class DeletePolicy(StrEnum):
@@ -102,7 +101,7 @@ class TableSink:
     ignored: Collection[str] = ()
     avro: AvroReader | None = None
     _decoder: EnvelopeDecoder | AvroDecoder = field(init=False)
-    _stored: list[tuple[Column, StoredType]] = field(init=False)
+    _blocks: Blocks = field(init=False)
     _completion: Completion = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,9 +110,10 @@ class TableSink:
                 f"the truncate policy apply needs the delete policy mirror, but {self.target} has {self.policy}; "
                 "choose stop or keep for an archive"
             )
-        self._stored = [(c, self.types.stored(c)) for c in self.table.stored]
-        guards = [stored.guard for _, stored in self._stored]
-        self._decoder = decoder_of(EnvelopeDecoder(self.table, guards, self.ignored), self.avro)
+        stored = [(column, self.types.stored(column)) for column in self.table.stored]
+        self._blocks = Blocks(stored)
+        decoder = EnvelopeDecoder(self.table, [kept.guard for _, kept in stored], self.ignored)
+        self._decoder = decoder_of(decoder, self.avro)
         self._completion = Completion(self.client, self.types, self.table, self.target)
 
     def prepare(self, state: TopicState, generation: int, records: Records) -> PreparedBatch:
@@ -124,8 +124,9 @@ class TableSink:
             records.partition, records.offsets[0], records.offsets[-1] + 1, Counter(), _Content()
         )
         blocks: list[pa.Table] = []
-        for first in range(0, len(records), _CHUNK):
-            changes = self._decoder.changes(records.values[first : first + _CHUNK])
+        chunk = min(_CHUNK, max(1, _CHUNK_BYTES * len(records) // max(1, records.bytes)))
+        for first in range(0, len(records), chunk):
+            changes = self._decoder.changes(records.values[first : first + chunk])
             if changes.partial:
                 return self._prepared_by_row(state, generation, records)
             self._take_others(batch, state, generation, records, first, changes)
@@ -135,7 +136,8 @@ class TableSink:
             else:
                 rows = len(changes.places)
             if rows:
-                blocks.append(self._block_of(changes, generation, records, first, rows))
+                offsets = records.offsets[first : first + chunk]
+                blocks.append(self._blocks.of_changes(changes, generation, offsets, rows))
                 batch.counts.update(Counter(changes.ops[:rows]))
             if batch.stopped:
                 break
@@ -251,7 +253,7 @@ class TableSink:
         for row in rows:
             row.row_key = self._decoder.key_of([row.values[place] for place in places])
         self._completion.complete(rows, self._lost(state, generation, batch))
-        return self._block(rows)
+        return self._blocks.of_rows(rows)
 
     def _lost(self, state: TopicState, generation: int, batch: PreparedBatch) -> dict[str, list[int]]:
         """Versions of records that went to the dead letters, by row key: they may have changed what later ones leave out."""
@@ -341,47 +343,6 @@ class TableSink:
             error=str(error),
             task=self.task,
         )
-
-    def _block(self, rows: list[Row]) -> pa.Table:
-        return self._table(
-            list(zip(*(row.values for row in rows), strict=True)),
-            pa.array([row.version for row in rows], pa.uint64()),
-            [row.op for row in rows],
-            [row.source_time_ms for row in rows],
-            pa.array([row.incomplete for row in rows], _NAMES),
-        )
-
-    def _block_of(
-        self, changes: Changes, generation: int, records: Records, first: int, rows: int
-    ) -> pa.Table:
-        """The first rows of changes whose records begin at the place ``first``."""
-        whole = rows == len(changes.places)
-        columns = changes.columns if whole else [values[:rows] for values in changes.columns]
-        offsets = pa.array([records.offsets[first + place] for place in changes.places[:rows]], pa.uint64())
-        return self._table(
-            columns, versions(generation, offsets), changes.ops[:rows], changes.times[:rows], None
-        )
-
-    def _table(
-        self,
-        columns: Sequence[Sequence[Any]],
-        row_versions: pa.Array[Any],
-        ops: Sequence[str],
-        times: Sequence[int],
-        incomplete: pa.Array[Any] | None,
-    ) -> pa.Table:
-        """The Arrow table of rows, given by column."""
-        arrays: dict[str, pa.Array[Any]] = {
-            column.name: stored.array(values)
-            for (column, stored), values in zip(self._stored, columns, strict=True)
-        }
-        count = len(row_versions)
-        arrays[layout.VERSION] = row_versions
-        arrays[layout.DELETED] = pa.repeat(pa.scalar(0, pa.uint8()), count)
-        arrays[layout.OPERATION] = pa.array(ops, pa.string())
-        arrays[layout.SOURCE_TIME] = pa.array(times, pa.timestamp("ms", tz="UTC"))
-        arrays[layout.INCOMPLETE] = pa.repeat(_NO_NAMES, count) if incomplete is None else incomplete
-        return pa.table(arrays)
 
     def _token(self, state: TopicState, generation: int, batch: PreparedBatch) -> str:
         """Names exactly one content: a topic's identity, an offset range, a target, a schema, and how many rows decoded."""

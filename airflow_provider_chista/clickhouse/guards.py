@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_chista.arrays import matching, within
+from airflow_provider_chista.arrays import Values, as_array, matching, within
 from airflow_provider_chista.temporal import timestamp_text
 
 
@@ -20,7 +20,7 @@ class Guard(Protocol):
     def __call__(self, value: Any, /) -> object:
         """Raise :class:`ValueError` for a value that the type cannot hold."""
 
-    def holds(self, values: Sequence[Any], /) -> bool:
+    def holds(self, values: Values, /) -> bool:
         """Whether the type surely holds all of the values, of which some may be None."""
 
 
@@ -45,7 +45,7 @@ class Between:
                 "choose String as the column's type"
             )
 
-    def holds(self, values: Sequence[Any]) -> bool:
+    def holds(self, values: Values) -> bool:
         """Whether all values lie in the range."""
         return within(values, self.first, self.last)
 
@@ -72,7 +72,7 @@ class Digits:
                 "behind it; choose String as the column's type"
             )
 
-    def holds(self, values: Sequence[Any]) -> bool:
+    def holds(self, values: Values) -> bool:
         """Whether all numbers have such digits."""
         return matching(values, self._pattern)
 
@@ -96,10 +96,10 @@ class Fraction:
     def _step(self) -> int:
         return int(10 ** (6 - self.precision))
 
-    def holds(self, values: Sequence[Any]) -> bool:
+    def holds(self, values: Values) -> bool:
         """Whether all timestamps lie in the range and have no more digits."""
         if not self.between.holds(values):
             return False
-        numbers = pa.array(values, pa.int64())
+        numbers = as_array(values, pa.int64())
         whole = pc.multiply(pc.divide(numbers, self._step), self._step)
         return pc.all(pc.equal(whole, numbers)).as_py() is not False

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 
+from airflow_provider_chista.arrays import Values, as_array, as_list
 from airflow_provider_chista.clickhouse.errors import translated
 from airflow_provider_chista.clickhouse.guards import Between, Digits, Fraction, Guard
 from airflow_provider_chista.errors import FatalError
@@ -31,7 +33,7 @@ from airflow_provider_chista.temporal import (
     timestamp_text,
 )
 
-Build = Callable[[Sequence[Any]], "pa.Array[Any]"]
+Build = Callable[[Values], "pa.Array[Any]"]
 
 NETSTRING = "concat(toString(length({c})), ':', {c})"
 """SQL of a text's canonical text."""
@@ -94,25 +96,25 @@ _TITLES = {
 
 
 def _plain(arrow: pa.DataType) -> Build:
-    return lambda values: pa.array(values, arrow)
+    return lambda values: as_array(values, arrow)
 
 
 def _texts(text: Callable[[Any], str]) -> Build:
-    return lambda values: pa.array([None if value is None else text(value) for value in values], pa.string())
+    return lambda values: pa.array(
+        [None if value is None else text(value) for value in as_list(values)], pa.string()
+    )
 
 
-def _flags(values: Sequence[Any]) -> pa.Array[Any]:
-    return pa.array([None if value is None else int(value) for value in values], pa.uint8())
+def _flags(values: Values) -> pa.Array[Any]:
+    return as_array(values, pa.bool_()).cast(pa.uint8())
 
 
 def _timestamps(unit: Literal["s", "us"], factor: int = 1) -> Build:
     """Whole numbers times ``factor`` as timestamps of a unit."""
     arrow = pa.timestamp(unit, tz="UTC")
     if factor == 1:
-        return lambda values: pa.array(values, pa.int64()).cast(arrow)
-    return lambda values: pa.array([None if v is None else v * factor for v in values], pa.int64()).cast(
-        arrow
-    )
+        return lambda values: as_array(values, pa.int64()).cast(arrow)
+    return lambda values: pc.multiply_checked(as_array(values, pa.int64()), factor).cast(arrow)
 
 
 _INTEGERS = {f"Int{bits}": Kind(f"int{bits}") for bits in (8, 16, 32, 64)} | {
@@ -148,7 +150,7 @@ def _decimal(column: Column, match: re.Match[str]) -> StoredType | None:
     arrow = (pa.decimal128 if digits <= 38 else pa.decimal256)(digits, scale)
     return StoredType(
         f"Decimal({digits}, {scale})",
-        lambda values: pa.array(values, pa.string()).cast(arrow),
+        lambda values: as_array(values, pa.string()).cast(arrow),
         text,
         Digits(digits - scale, scale),
     )
@@ -204,7 +206,7 @@ DATE32_FIRST, DATE32_LAST = -25_567, 120_529
 def _day_as_date32(column: Column, match: re.Match[str]) -> StoredType:
     return StoredType(
         match[0],
-        lambda values: pa.array(values, pa.int32()).cast(pa.date32()),
+        lambda values: as_array(values, pa.int32()).cast(pa.date32()),
         "toString({c})",
         Between(DATE32_FIRST, DATE32_LAST, date_text, match[0]),
         window=_range(match[0]),

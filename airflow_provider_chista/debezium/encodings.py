@@ -120,7 +120,8 @@ def _decimal(column: Column) -> Convert:
     return lambda value: pgtext.numeric(value, column.scale)
 
 
-_UUID = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+UUID_FORM = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""Regular expression of a UUID's text."""
 
 
 def _label(column: Column) -> Convert:
@@ -185,7 +186,7 @@ def _same(convert: Convert) -> Callable[[Column], Convert]:
 
 
 _INT = _always(int)
-_LONGEST_TIME = 3_020_399_999_999
+LONGEST_TIME = 3_020_399_999_999
 """Microseconds of MariaDB's 838:59:59.999999."""
 _STR = _always(str)
 
@@ -213,13 +214,13 @@ DECODERS: dict[Encoding, Decoder] = {
     ),
     Encoding.TIME: Decoder(
         "microseconds, signed",
-        _always(Annotated[int, msgspec.Meta(ge=-_LONGEST_TIME, le=_LONGEST_TIME)]),
+        _always(Annotated[int, msgspec.Meta(ge=-LONGEST_TIME, le=LONGEST_TIME)]),
         _same(time_text),
     ),
     Encoding.TIME_OF_DAY: Decoder(
         "microseconds since midnight", _INT, _same(lambda value: time_text(moments.time_of_day(value)))
     ),
-    Encoding.UUID: Decoder("text", _always(_UUID)),
+    Encoding.UUID: Decoder("text", _always(Annotated[str, msgspec.Meta(pattern=rf"\A{UUID_FORM}\Z")])),
     Encoding.BASE64: Decoder("base64", _always(bytes)),
     Encoding.BASE64_TEXT: Decoder("base64 of the server's text", _always(bytes), _same(bytes.decode)),
     Encoding.TEXT: Decoder("text", _STR),

@@ -13,14 +13,17 @@ default. PostgreSQL's placeholder of an unchanged TOAST value is recognised in e
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from airflow_provider_chista.arrays import Values
 from airflow_provider_chista.canonical import SEPARATOR
+from airflow_provider_chista.debezium.columnar import reader
 from airflow_provider_chista.debezium.encodings import canonical_text
 from airflow_provider_chista.debezium.rows import NULL, DecodeError, Guard, RowDecoder, SchemaDriftError
 from airflow_provider_chista.debezium.toast import has_placeholder, shapes
@@ -102,7 +105,7 @@ class Changes:
     """
 
     places: list[int] = field(default_factory=list)
-    columns: list[Sequence[Any]] = field(default_factory=list)
+    columns: list[Values] = field(default_factory=list)
     ops: list[str] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     others: dict[int, Change | None] = field(default_factory=dict)
@@ -110,6 +113,10 @@ class Changes:
     drift: SchemaDriftError | None = None
     upto: int = 0
     partial: bool = False
+
+
+class _Time(msgspec.Struct, gc=False):
+    ts_ms: int
 
 
 class _Reader(msgspec.Struct, gc=False):
@@ -151,47 +158,60 @@ class EnvelopeDecoder:
             msgspec.defstruct("Envelope", [*fields, ("after", after, None)])
             for after in (self._row.struct | None, msgspec.Raw)
         )
+        self._reader = None if ignored or self._aliases else reader(columns)
         upsert = msgspec.defstruct(
-            "Upsert", [("op", str), ("source", _Reader), ("after", self._row.struct | None, None)], gc=False
+            "Upsert",
+            [
+                ("op", Literal["r", "c", "u"]),
+                ("source", _Reader if self._row.tells_reads else _Time),
+                ("after", msgspec.Raw if self._reader else self._row.struct),
+            ],
+            gc=False,
         )
         self._upsert: msgspec.json.Decoder[Any] = msgspec.json.Decoder(upsert)
+        self._after: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._row.struct)
         self._whole: msgspec.json.Decoder[Any] = msgspec.json.Decoder(whole)
         self._partial: msgspec.json.Decoder[Any] = msgspec.json.Decoder(partial)
         self._key: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._key_row.struct)
 
     def changes(self, values: Sequence[bytes | None]) -> Changes:
         """The changes of many records' values, each as :meth:`change` decodes it, up to a record with other columns."""
+        if self._reader is None and self._lacks_values(values):
+            return Changes(partial=True)
         found = Changes(upto=len(values))
-        structs: list[Any] = []
+        events: list[Any] = []
         for first in range(0, len(values), _TOGETHER):
             part = values[first : first + _TOGETHER]
-            if self._shapes:
-                together = b"".join(filter(None, part))
-                if any(shape in together for shape in self._shapes):
-                    return Changes(partial=True)
             upserts = self._upserts(part)
             if upserts:
-                structs += upserts
+                events += upserts
                 found.places += range(first, first + len(part))
-            elif not self._take_each(found, structs, first, part):
+            elif not self._take_each(found, events, first, part):
                 break
-        self._add_rows(found, structs)
+        rows = [event.after for event in events]
+        if self._reader and self._lacks_values(rows):
+            return Changes(partial=True)
+        self._add_rows(found, events, self._sent(found, events, rows, values))
         return found
 
+    def _lacks_values(self, texts: Iterable[bytes | None]) -> bool:
+        """Whether PostgreSQL may have left out values of one of the rows."""
+        if not self._shapes:
+            return False
+        together = b"\n".join(filter(None, texts))
+        return any(shape in together for shape in self._shapes)
+
     def _upserts(self, values: Sequence[Any]) -> list[Any] | None:
-        """Envelopes of records that all have rows; None when a record has none, or cannot be decoded."""
+        """Envelopes of records that all have rows; None when one has none, or cannot be decoded."""
         if self._aliases:
             return None
         try:
-            envelopes = list(map(self._upsert.decode, values))
+            return list(map(self._upsert.decode, values))
         except (*_MALFORMED, TypeError):  # TypeError: a tombstone
             return None
-        if not UPSERTS.issuperset([envelope.op for envelope in envelopes]):
-            return None
-        return None if None in [envelope.after for envelope in envelopes] else envelopes
 
     def _take_each(
-        self, found: Changes, structs: list[Any], first: int, values: Sequence[bytes | None]
+        self, found: Changes, events: list[Any], first: int, values: Sequence[bytes | None]
     ) -> bool:
         """Take records one by one; False when one has other columns than the table."""
         for place, value in enumerate(values, first):
@@ -199,33 +219,72 @@ class EnvelopeDecoder:
                 found.others[place] = None
                 continue
             try:
-                envelope = self._upsert.decode(self._renamed(value, "after") if self._aliases else value)
+                event = self._upsert.decode(self._renamed(value, "after") if self._aliases else value)
             except _MALFORMED:
-                envelope = None
-            if envelope is not None and envelope.after is not None and envelope.op in UPSERTS:
-                structs.append(envelope)
+                if not self._take_other(found, place, value):
+                    return False
+            else:
+                events.append(event)
                 found.places.append(place)
-                continue
-            try:
-                found.others[place] = self.change(value)
-            except SchemaDriftError as error:
-                found.drift, found.upto = error, place
-                return False
-            except DecodeError as error:
-                found.errors[place] = error
         return True
 
-    def _add_rows(self, found: Changes, structs: list[Any]) -> None:
-        ops = [envelope.op for envelope in structs]
+    def _take_other(self, found: Changes, place: int, value: bytes) -> bool:
+        """Take a record that is not a usual one with a row; False when it has other columns than the table."""
+        try:
+            found.others[place] = self.change(value)
+        except SchemaDriftError as error:
+            found.drift, found.upto = error, place
+            return False
+        except DecodeError as error:
+            found.errors[place] = error
+        return True
+
+    def _sent(
+        self, found: Changes, events: list[Any], rows: list[Any], values: Sequence[bytes | None]
+    ) -> Iterable[Values]:
+        """Values of the events' rows by column, as they were sent; events with wrong rows are taken out."""
+        if self._reader is None or not rows:
+            return self._row.sent(rows)
+        sent = self._reader.read(rows)
+        if sent is None:
+            structs = self._structs(found, events, values)
+            if 0 < len(structs) < len(rows):
+                sent = self._reader.read([event.after for event in events])
+            if sent is None:
+                return self._row.sent(structs)
+        return sent
+
+    def _structs(self, found: Changes, events: list[Any], values: Sequence[bytes | None]) -> list[Any]:
+        """Rows decoded strictly; events with wrong ones are taken out, and all behind one with other columns."""
+        with suppress(*_MALFORMED):
+            return [self._after.decode(event.after) for event in events]
+        structs, places, right = [], [], []
+        for place, event in zip(found.places, events, strict=True):
+            try:
+                structs.append(self._after.decode(event.after))
+            except _MALFORMED:
+                if not self._take_other(found, place, values[place] or b""):
+                    break
+            else:
+                places.append(place)
+                right.append(event)
+        found.places, events[:] = places, right
+        for taken in (found.others, found.errors):
+            for place in [place for place in taken if place >= found.upto]:
+                del taken[place]
+        return structs
+
+    def _add_rows(self, found: Changes, events: list[Any], sent: Iterable[Values]) -> None:
+        ops = [event.op for event in events]
         reads: Sequence[bool] = ()
         if self._row.tells_reads:
-            jdbc = [envelope.source.connector == _JDBC for envelope in structs]
+            jdbc = [event.source.connector == _JDBC for event in events]
             reads = [op == "r" and by for op, by in zip(ops, jdbc, strict=True)]
-        found.columns, wrong = self._row.columns_of([envelope.after for envelope in structs], reads)
-        times = [envelope.source.ts_ms for envelope in structs]
+        found.columns, wrong = self._row.columns_of(sent, len(events), reads)
+        times = [event.source.ts_ms for event in events]
         if wrong:
             found.errors |= {found.places[at]: error for at, error in wrong.items()}
-            right = [at not in wrong for at in range(len(structs))]
+            right = [at not in wrong for at in range(len(events))]
             found.places = list(compress(found.places, right))
             ops, times = list(compress(ops, right)), list(compress(times, right))
         found.ops, found.times = ops, times

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from itertools import compress
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from airflow_provider_chista.arrays import Values, as_list, kept
 from airflow_provider_chista.debezium.encodings import DECODERS
 from airflow_provider_chista.debezium.toast import UNCHANGED, is_unchanged
 from airflow_provider_chista.debezium.vectors import Vector, vector
@@ -37,7 +37,7 @@ class Guard(Protocol):
     def __call__(self, value: Any, /) -> object:
         """Raise :class:`ValueError` for a value that it cannot hold."""
 
-    def holds(self, values: Sequence[Any], /) -> bool:
+    def holds(self, values: Values, /) -> bool:
         """Whether the column surely holds all of the values, of which some may be None."""
 
 
@@ -102,34 +102,39 @@ class RowDecoder:
             converted[field.place] = field.one(converted[field.place], read=read)
         return tuple(converted)
 
-    def columns_of(
-        self, structs: Sequence[Any], reads: Sequence[bool]
-    ) -> tuple[list[Sequence[Any]], dict[int, DecodeError]]:
-        """Decoded values of many structs by column, as :meth:`values` gives them by row, and the rows that fail.
+    def sent(self, structs: Sequence[Any]) -> Iterable[Values]:
+        """Values of decoded structs by column, not decoded yet."""
+        return (list(map(field.get, structs)) for field in self._fields)
 
-        :param reads: by struct, whether PostgreSQL's connector read the row through JDBC; empty: none was.
-        :returns: a list of values for each column, without the rows that fail; and these by their place.
+    def columns_of(
+        self, sent: Iterable[Values], count: int, reads: Sequence[bool]
+    ) -> tuple[list[Values], dict[int, DecodeError]]:
+        """Decoded values of many rows by column, as :meth:`values` gives them by row, and the rows that fail.
+
+        :param sent: values as sent, by column; :param count: rows.
+        :param reads: by row, whether PostgreSQL's connector read it through JDBC; empty: none was.
+        :returns: values for each column, without the rows that fail; and these by their place.
         """
         wrong: dict[int, DecodeError] = {}
         read = any(reads)
-        columns: list[Sequence[Any]] = []
-        for field in self._fields:
-            sent = list(map(field.get, structs))
-            columns.append(self._decoded(field, sent, reads, read, 0, wrong))
+        columns = [
+            self._decoded(field, values, reads, read, 0, wrong)
+            for field, values in zip(self._fields, sent, strict=True)
+        ]
         if wrong:
-            right = [place not in wrong for place in range(len(structs))]
-            columns = [list(compress(values, right)) for values in columns]
+            right = [place not in wrong for place in range(count)]
+            columns = [kept(values, right) for values in columns]
         return columns, wrong
 
     def _decoded(
         self,
         field: _Field,
-        sent: Sequence[Any],
+        sent: Values,
         reads: Sequence[bool],
         read: bool,
         first: int,
         wrong: dict[int, DecodeError],
-    ) -> Sequence[Any]:
+    ) -> Values:
         """Decoded values of one column: at once where all are of the usual shape, else of ever smaller parts.
 
         :param read: whether any row was read through JDBC; :param first: place of the first value.
@@ -139,12 +144,12 @@ class RowDecoder:
         if values is not None and (field.guard is None or field.guard.holds(values)):
             return values
         if convert is None or len(sent) <= _FEW:
-            return _one_by_one(field, sent, reads, first, wrong)
+            return _one_by_one(field, as_list(sent), reads, first, wrong)
         part = max(_FEW, -(-len(sent) // 8))
         return [
             value
             for at in range(0, len(sent), part)
-            for value in self._decoded(field, sent[at : at + part], reads, read, first + at, wrong)
+            for value in as_list(self._decoded(field, sent[at : at + part], reads, read, first + at, wrong))
         ]
 
     def misfit(self, names: Collection[str]) -> tuple[set[str], set[str]]:
@@ -231,7 +236,7 @@ def _field(index: int, column: Column, guard: Guard | None) -> _Field:
     return _Field(index, column.name, attrgetter(f"f{index}"), guard, plain, of_reads, alone, alone_reads)
 
 
-def _as_sent(values: Sequence[Any]) -> Sequence[Any]:
+def _as_sent(values: Values) -> Values:
     return values
 
 

@@ -1,41 +1,54 @@
 """Conversion of many values of one column at once, for the shapes that nearly all values have.
 
-Each function here gives the decoded values of a whole list, or None when it cannot tell that all of them are of the usual
+Each function here gives the decoded values of a whole column, or None when it cannot tell that all of them are of the usual
 shape; then the values are converted one by one, and only those that are wrong fail. So this module decides nothing: for what
 it takes, its result is that of ``debezium/encodings.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_chista.arrays import matching, numbers_within, texts_matching, within
+from airflow_provider_chista.arrays import Values, as_array, as_list, numbers_within, texts_matching
 from airflow_provider_chista.debezium import moments
 from airflow_provider_chista.model import Column, Encoding, Kind
 from airflow_provider_chista.temporal import DAY, FIRST_DAY, FIRST_MICROSECOND, LAST_DAY, LAST_MICROSECOND
 
 Convert = Callable[[Any], Any]
-Vector = Callable[[Sequence[Any]], Sequence[Any] | None]
+Vector = Callable[[Values], "Values | None"]
 
 _ISO = r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$"
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 
 def _between(first: int, last: int) -> Vector:
-    return lambda values: values if within(values, first, last) else None
+    def convert(values: Values) -> Values | None:
+        numbers = as_array(values, pa.int64())
+        return numbers if numbers_within(numbers, first, last) else None
+
+    return convert
 
 
 def _zoned(first: int) -> Vector:
-    def convert(values: Sequence[Any]) -> Sequence[Any] | None:
-        texts = pa.array(values, pa.string())
+    between = _between(first, LAST_MICROSECOND)
+
+    def convert(values: Values) -> Values | None:
+        texts = as_array(values, pa.string())
         if not texts_matching(texts, _ISO):
             return None
-        numbers = texts.cast(_MICROSECONDS).cast(pa.int64())
-        return numbers.to_pylist() if numbers_within(numbers, first, LAST_MICROSECOND) else None
+        return between(texts.cast(_MICROSECONDS).cast(pa.int64()))
+
+    return convert
+
+
+def _texts(pattern: str) -> Vector:
+    def convert(values: Values) -> Values | None:
+        texts = as_array(values, pa.string())
+        return texts if texts_matching(texts, pattern) else None
 
     return convert
 
@@ -43,27 +56,20 @@ def _zoned(first: int) -> Vector:
 def _digits(column: Column) -> Vector | None:
     if column.scale < 0:
         return None
-    pattern = r"^(?:0|-?[1-9]\d*)" + (rf"\.\d{{{column.scale}}}$" if column.scale else "$")
-    return lambda values: values if matching(values, pattern) else None
-
-
-def _number(values: Sequence[Any]) -> Sequence[Any] | None:
-    return values if matching(values, r"^(?:0|-?[1-9]\d*)(?:\.\d+)?$") else None
+    return _texts(r"^(?:0|-?[1-9]\d*)" + (rf"\.\d{{{column.scale}}}$" if column.scale else "$"))
 
 
 def _floats(column: Column) -> Vector:
     """Only numbers: an infinity is sent as text, and of another number none comes by rounding."""
     narrow = column.kind in (Kind.FLOAT32, Kind.IEEE32)
 
-    def convert(values: Sequence[Any]) -> Sequence[Any] | None:
-        if str in set(map(type, values)):
+    def convert(values: Values) -> Values | None:
+        if not isinstance(values, pa.Array) and str in set(map(type, values)):
             return None
-        numbers: pa.Array[Any] = pa.array(values, pa.float64())
+        numbers = as_array(values, pa.float64())
         if narrow:
             numbers = numbers.cast(pa.float32())
-        if pc.any(pc.is_inf(numbers)).as_py():
-            return None
-        return numbers.to_pylist() if narrow else values
+        return None if pc.any(pc.is_inf(numbers)).as_py() else numbers
 
     return convert
 
@@ -71,7 +77,8 @@ def _floats(column: Column) -> Vector:
 def distinct(convert: Convert) -> Vector:
     """Each distinct value once, where values repeat."""
 
-    def converted(values: Sequence[Any]) -> Sequence[Any] | None:
+    def converted(values: Values) -> Values | None:
+        values = as_list(values)
         different = set(values)
         if len(different) * 4 > len(values):
             return None
@@ -99,7 +106,7 @@ def vector(column: Column, convert: Convert, *, read: bool) -> Vector | None:
         case Encoding.DECIMAL:
             found = _digits(column)
         case Encoding.NUMERIC:
-            found = _number
+            found = _texts(r"^(?:0|-?[1-9]\d*)(?:\.\d+)?$")
         case Encoding.FLOAT:
             found = _floats(column)
         case Encoding.VECTOR | Encoding.ARRAY | Encoding.GEOMETRY | Encoding.POINT:
@@ -112,7 +119,7 @@ def vector(column: Column, convert: Convert, *, read: bool) -> Vector | None:
 def _sure(convert: Vector) -> Vector:
     """A value that does not fit is told one by one, where the message can name it."""
 
-    def converted(values: Sequence[Any]) -> Sequence[Any] | None:
+    def converted(values: Values) -> Values | None:
         try:
             return convert(values)
         except (ValueError, TypeError, OverflowError):

@@ -41,7 +41,7 @@ TUNED: dict[str, object] = {
     # record comes all the same.
     "max.partition.fetch.bytes": 1024 * 1024,
     "fetch.max.bytes": 16 * 1024 * 1024,
-    "queued.min.messages": 50_000,
+    "queued.min.messages": 25_000,
     "queued.max.messages.kbytes": 32 * 1024,
     "log.connection.close": False,
     "log_level": LOG_LEVEL,

@@ -209,7 +209,7 @@ def _insert_all(place: Place, client: Any, block: Callable[[list[int], list[Any]
             values += more
             size += sum(map(len, more))  # type: ignore[arg-type]
             left -= len(messages)
-            if len(values) >= BATCH or size >= DrainLimits().batch_bytes or not left:
+            if DrainLimits().full(len(values), size) or not left:
                 made = block(offsets, values)
                 if sending:
                     sending.result()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_chista.arrays import as_list
 from airflow_provider_chista.clickhouse.guards import Between, Digits, Fraction, Guard
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.debezium.envelope import UPSERTS, Change, Changes, EnvelopeDecoder
@@ -41,7 +42,7 @@ def told(found: Found) -> Any:
 
 def by_place(changes: Changes) -> dict[int, Any]:
     """What became of each record that was decoded."""
-    rows = zip(*changes.columns, strict=True) if changes.places else iter(())
+    rows = zip(*map(as_list, changes.columns), strict=True) if changes.places else iter(())
     found: dict[int, Found] = {
         place: Change(op, tuple(row), "", time)
         for place, op, row, time in zip(changes.places, changes.ops, rows, changes.times, strict=True)
