@@ -112,6 +112,7 @@ def archive_dag(
     kafka_conn_id: str = "kafka_default",
     kafka_connect_conn_id: str = "kafka_connect_default",
     clickhouse_conn_id: str = "clickhouse_default",
+    schema_registry_conn_id: str | None = None,
     approval_timeout: timedelta = timedelta(days=2),
     default_args: Mapping[str, Any] | None = None,
     **dag_kwargs: Any,
@@ -134,6 +135,7 @@ def archive_dag(
     :param cron: ticks that bound the windows; None for a Dag without schedule.
     :param start_date: as in Airflow, which gives a manual run dated before it no tasks and calls it a success; so it is
         long ago, and a Dag with ``catchup`` should give its own.
+    :param schema_registry_conn_id: schema registry, for a connector that writes Avro (docs/avro.md); None: it writes JSON.
     :param approval_timeout: how long to wait for an approval; then the answer is Reject.
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
@@ -142,6 +144,7 @@ def archive_dag(
         "kafka_conn_id": kafka_conn_id,
         "kafka_connect_conn_id": kafka_connect_conn_id,
         "clickhouse_conn_id": clickhouse_conn_id,
+        "schema_registry_conn_id": schema_registry_conn_id,
     }
     shared: dict[str, Any] = {"source_conn_id": source_conn_id, **systems}
     stream: dict[str, Any] = {"connector": connector, "topic_prefix": topic_prefix}

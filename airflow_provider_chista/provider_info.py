@@ -33,11 +33,20 @@ def get_provider_info() -> dict[str, Any]:
                 "external-doc-url": "https://debezium.io/documentation/reference/3.5/",
                 "tags": ["software"],
             },
+            {
+                "integration-name": "Apicurio Registry",
+                "external-doc-url": "https://www.apicur.io/registry/docs/apicurio-registry/2.6.x/",
+                "tags": ["software"],
+            },
         ],
         "hooks": [
             {
                 "integration-name": "Kafka Connect",
                 "python-modules": ["airflow_provider_chista.hooks.kafka_connect"],
+            },
+            {
+                "integration-name": "Apicurio Registry",
+                "python-modules": ["airflow_provider_chista.hooks.schema_registry"],
             },
         ],
         "operators": [
@@ -55,7 +64,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [_modules("sensors", "capture", "connector", "snapshot", "topic", "window")],
         "triggers": [_modules("triggers", "check")],
-        "connection-types": [KAFKA_CONNECT],
+        "connection-types": [KAFKA_CONNECT, SCHEMA_REGISTRY],
         "config": {"chista": CONFIGURATION},
     }
 
@@ -96,6 +105,49 @@ KAFKA_CONNECT: dict[str, Any] = {
             "label": "Timeout, seconds",
             "description": "Longest wait for one answer of the worker.",
             "schema": {"type": "number", "default": 30, "minimum": 1, "maximum": 600},
+        },
+    },
+}
+
+SCHEMA_REGISTRY: dict[str, Any] = {
+    "connection-type": "schema_registry",
+    "hook-class-name": "airflow_provider_chista.hooks.schema_registry.SchemaRegistryHook",
+    "hook-name": "Schema Registry",
+    "ui-field-behaviour": {
+        "hidden-fields": ["extra"],
+        "relabeling": {"host": "URL or host", "login": "User", "schema": "Scheme"},
+        "placeholders": {
+            "host": "http://registry:8080",
+            "port": "8080; Airflow's Test button refuses a connection without it",
+            "schema": "http or https, unless the URL says it",
+            "login": "only when the registry asks for basic authentication",
+        },
+    },
+    "conn-fields": {
+        "verify": {
+            "label": "Verify TLS certificate",
+            "description": "Check the registry's certificate and host name; switch off only for a test.",
+            "schema": {"type": "boolean", "default": True},
+        },
+        "ca_file": {
+            "label": "CA file",
+            "description": "Path on the Airflow workers of a PEM file that signs the registry's certificate.",
+            "schema": {"type": ["string", "null"], "default": None},
+        },
+        "timeout": {
+            "label": "Timeout, seconds",
+            "description": "Longest wait for one answer of the registry.",
+            "schema": {"type": "number", "default": 30, "minimum": 1, "maximum": 600},
+        },
+        "worker_url": {
+            "label": "URL for Kafka Connect",
+            "description": "Address of the registry as the Connect worker reaches it, where it is another one.",
+            "schema": {"type": ["string", "null"], "default": None},
+        },
+        "worker_password": {
+            "label": "Password for Kafka Connect",
+            "description": "Best a reference for a config provider of the worker, such as ${env:NAME}.",
+            "schema": {"type": ["string", "null"], "default": None, "format": "password"},
         },
     },
 }

@@ -1,11 +1,12 @@
 """Measure drain, proof and purge: ``make bench``, or
-``python -m benchmarks [--rows N] [--rounds N] [--part PART] [drain|live|purge|rowhash]``.
+``python -m benchmarks [--rows N] [--rounds N] [--part PART] [avro|drain|live|purge|rowhash]``.
 
 Machines are noisy, so every figure stands beside others that were measured in the same round, and the ratio is what counts:
 
 * ``drain``: the drain beside its limit (consuming alone), beside two of it, ClickHouse's own Kafka engine, one INSERT per
   message; narrow and wide rows; bad events; the first copy; a drain with nothing to do; memory. ``--part`` chooses some of
   these. Its events are made by Debezium once and kept;
+* ``avro``: records a second that are decoded from JSON and from Avro; only by name, since it needs the stack's registry;
 * ``live``: per source, the time from a commit to the row in ClickHouse, with ``rows`` changes at 1,000 a second on each;
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
   with its purge log;
@@ -22,16 +23,17 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from benchmarks import live, purge, rowhash
+from benchmarks import avro, live, purge, rowhash
 from benchmarks.drain.parts import PARTS
 from benchmarks.drain.report import machine, table
 
 SUITES: dict[str, Callable[[int], dict[str, float]]] = {
+    "avro": avro.measure,
     "live": live.measure,
     "purge": purge.measure,
     "rowhash": rowhash.measure,
 }
-ROWS = {"drain": 1_000_000, "live": 60_000, "purge": 200_000, "rowhash": 200_000}
+ROWS = {"avro": 100_000, "drain": 1_000_000, "live": 60_000, "purge": 200_000, "rowhash": 200_000}
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def main() -> None:
         prog="python -m benchmarks", description="Measure drain, proof and purge."
     )
     parser.add_argument(
-        "suites", nargs="*", help=f"what to measure, of {', '.join(ROWS)}; all of it by default"
+        "suites", nargs="*", help=f"what to measure, of {', '.join(ROWS)}; by default all but avro"
     )
     parser.add_argument(
         "--rows", type=int, help="rows or records of each measurement; by default a million of the drain"
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--part", action="append", choices=PARTS, help="part of the drain's; all by default")
     arguments = parser.parse_args()
-    for name in arguments.suites or ROWS:
+    for name in arguments.suites or [name for name in ROWS if name != "avro"]:
         rows = arguments.rows or ROWS[name]
         print(f"\n{name}: {rows:,} rows, {arguments.rounds} rounds\n{machine()}", flush=True)
         if name == "drain":

@@ -51,6 +51,11 @@ def connections(stack: Stack) -> dict[str, dict[str, Any]]:
         "host": f"http://{HOST}",
         "port": stack.ports["connect"],
     }
+    table["schema_registry_default"] = {
+        "conn_type": "schema_registry",
+        "host": f"http://{HOST}",
+        "port": stack.ports["registry"],
+    }
     return table
 
 

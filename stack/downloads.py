@@ -5,9 +5,11 @@ nothing half-done: everything is filled beside its place and renamed.
 """
 
 import fcntl
+import hashlib
 import shutil
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from stack.errors import StackError
 from stack.settings import Stack
 from stack.shell import run, staged_folder
 
+CONVERTER_CLASSES = ("io.apicurio.registry.utils.converter.AvroConverter", "chista.KeepNulls")
+KEEP_NULLS = "airflow_provider_chista/debezium/converter/KeepNulls.java"
+_CONVERTER_SERVICE = "org.apache.kafka.connect.storage.Converter"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -47,7 +52,47 @@ def zookeeper(stack: Stack) -> Path:
     return _maven(stack, f"zookeeper-{stack.versions['ZOOKEEPER_VERSION']}", "copy@zookeeper")
 
 
-def _maven(stack: Stack, name: str, goal: str) -> Path:
+def registry(stack: Stack) -> Path:
+    """Apicurio's schema registry."""
+    return _maven(stack, f"apicurio-registry-{stack.versions['APICURIO_VERSION']}", "unpack@registry")
+
+
+def converter_path(stack: Stack) -> Path:
+    """Where :func:`converter` puts Connect's plugin path with Apicurio's converter."""
+    own = hashlib.sha256((stack.root / KEEP_NULLS).read_bytes()).hexdigest()[:8]
+    return stack.cache / f"apicurio-converter-{stack.versions['APICURIO_VERSION']}-{own}"
+
+
+def converter(stack: Stack) -> Path:
+    """Connect's plugin path with Apicurio's converter, and with the provider's own that keeps NULL."""
+
+    def add_own(folder: Path) -> None:
+        classes = folder / "classes"
+        run(
+            ["javac", "-d", classes, "-cp", f"{folder}/*", stack.root / KEEP_NULLS],
+            hint="The compiler comes with a JDK: python -m stack check",
+        )
+        # Apicurio's jar has no list of its plugins, by which Connect finds them without a look at every class.
+        with zipfile.ZipFile(folder / "chista.jar", "w") as jar:
+            for file in classes.rglob("*.class"):
+                jar.write(file, file.relative_to(classes))
+            jar.writestr(f"META-INF/services/{_CONVERTER_SERVICE}", "\n".join(CONVERTER_CLASSES))
+        shutil.rmtree(classes)
+
+    name = converter_path(stack).name
+    return _maven(
+        stack, name, "copy-dependencies@converter", pom="converter.xml", into="converter", then=add_own
+    )
+
+
+def _maven(
+    stack: Stack,
+    name: str,
+    goal: str,
+    pom: str = "pom.xml",
+    into: str = "",
+    then: Callable[[Path], None] = lambda folder: None,
+) -> Path:
     target = stack.cache / name
     # One lock for all goals: Maven's local repository is not made for two at once.
     with locked(stack.cache / ".maven.lock"):
@@ -57,14 +102,15 @@ def _maven(stack: Stack, name: str, goal: str) -> Path:
             properties = {
                 **maven_properties(stack.versions),
                 "maven.repo.local": stack.cache / "maven",
-                "chista.output": folder,
+                "chista.output": folder / into,
             }
             defined = [f"-D{name}={value}" for name, value in properties.items()]
             run(
-                ["mvn", "-B", "-q", "-f", stack.root / "stack/maven/pom.xml", *defined, f"dependency:{goal}"],
+                ["mvn", "-B", "-q", "-f", stack.root / "stack/maven" / pom, *defined, f"dependency:{goal}"],
                 hint="Maven could not fetch the jars named in stack/versions.env; is its registry reachable?",
             )
             shutil.rmtree(folder.with_name(f"{folder.name}.markers"), ignore_errors=True)
+            then(folder / into)
     return target
 
 
@@ -75,6 +121,7 @@ def maven_properties(versions: dict[str, str]) -> dict[str, str]:
         "kafka.scala": versions["KAFKA_SCALA"],
         "log4j.version": versions["LOG4J_VERSION"],
         "debezium.version": versions["DEBEZIUM_VERSION"],
+        "apicurio.version": versions["APICURIO_VERSION"],
         "zookeeper.version": versions["ZOOKEEPER_VERSION"],
         "metrics.version": versions["METRICS_VERSION"],
         "maven.dependency.plugin.version": versions["MAVEN_DEPENDENCY_PLUGIN_VERSION"],

@@ -15,18 +15,24 @@ from typing import Any
 from stack import downloads
 from stack.connections import connection_environment
 from stack.environment import PINNED
-from stack.services import SERVICES, airflow, clickhouse, kafka
+from stack.services import OPTIONAL, SERVICES, airflow, clickhouse, kafka, registry
 from stack.settings import HOST, Stack, read_env_file
 
 Model = Mapping[str, Any]
 
 # Containers that do one thing and end; the native launcher does it itself.
-ONE_SHOT = ("connect-plugins", "airflow-init")
+ONE_SHOT = ("connect-plugins", "connect-converter", "airflow-init")
+
+AVRO = "avro"
+"""The profile of what the native stack starts by name only."""
+_OF_AVRO = {*OPTIONAL, "connect-converter"}
 
 _IMAGES = {
     "kafka": "apache/kafka:{KAFKA_VERSION}",
     "connect": "apache/kafka:{KAFKA_VERSION}",
     "connect-plugins": "maven:{MAVEN_IMAGE_TAG}",
+    "connect-converter": "maven:{MAVEN_IMAGE_TAG}",
+    "registry": "apicurio/apicurio-registry-mem:{APICURIO_VERSION}",
     "clickhouse": "clickhouse/clickhouse-server:{CLICKHOUSE_SERIES}",
     "mysql": "mysql:{MYSQL_SERIES}",
     "mariadb": "mariadb:{MARIADB_SERIES}",
@@ -38,6 +44,7 @@ _AIRFLOW_IMAGE = "chista-airflow:{AIRFLOW_VERSION}"
 _PUBLISHED = {
     ("kafka", 19092): "kafka",
     ("connect", 8083): "connect",
+    ("registry", 8080): "registry",
     ("clickhouse", 8123): "clickhouse_http",
     ("clickhouse", 9000): "clickhouse_tcp",
     ("mysql", 3306): "mysql",
@@ -53,6 +60,7 @@ _SHARED_FILES = {
     "kafka": ("stack/config/kafka/server.properties", "stack/config/kafka/log4j2.properties"),
     "connect": ("stack/config/connect/connect.properties", "stack/config/kafka/log4j2.properties"),
     "connect-plugins": ("stack/maven/pom.xml",),
+    "connect-converter": ("stack/maven/converter.xml", downloads.KEEP_NULLS),
     "clickhouse": (
         "stack/config/clickhouse/config.xml",
         "stack/config/clickhouse/users.xml",
@@ -190,14 +198,15 @@ def _relative(path: str, root: Path) -> str:
 def differences(model: Model, stack: Stack) -> list[str]:
     """Everything in which the containers of a model differ from the native stack, a sentence each; empty when nothing does.
 
-    Those of a profile are no part of it (``stack/drift_cluster.py``).
+    Those of other profiles than :data:`AVRO` are no part of it (``stack/drift_cluster.py``).
     ``stack`` must have the default base port: that is what the containers publish.
     """
     services = {
         name: container
         for name, container in containers(model, stack.root).items()
-        if not model["services"][name].get("profiles")
+        if (model["services"][name].get("profiles") or [AVRO]) == [AVRO]
     }
+    started_by_name = {name for name in services if model["services"][name].get("profiles")}
     declared = set(model.get("volumes") or {})
     lost = [
         f"{name}: volume {volume} is not declared"
@@ -205,6 +214,7 @@ def differences(model: Model, stack: Stack) -> list[str]:
         for volume in container.volumes
         if volume not in declared
     ]
+    lost += _unequal(f"services of the profile {AVRO}", sorted(started_by_name), sorted(_OF_AVRO))
     checks = (
         _references,
         _services,
@@ -275,6 +285,8 @@ def _kafka(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:
         yield from _unequal(
             f"heap of {name}", services[name].environment.get("KAFKA_HEAP_OPTS"), f"-Xmx{heap}"
         )
+    options = services["registry"].environment.get("JAVA_OPTIONS")
+    yield from _unequal("heap of registry", options, f"-Xmx{registry.REGISTRY_HEAP}")
     broker = _properties(stack.config / "kafka" / "server.properties")
     advertised = dict(entry.split("://") for entry in broker["advertised.listeners"].split(","))
     yield from _unequal("Kafka's advertised port on the host", advertised["HOST"], stack.kafka_bootstrap)
@@ -292,9 +304,19 @@ def _properties(path: Path) -> dict[str, str]:
 
 
 def _plugins(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:
-    given = dict(re.findall(r"-D([\w.]+)=(\S+)", services["connect-plugins"].command))
-    given.pop("chista.output", None)
-    yield from _unequal("Maven properties", given, downloads.maven_properties(stack.versions))
+    native = downloads.maven_properties(stack.versions)
+    needed = {"apicurio.version", "maven.dependency.plugin.version"}
+    for name, wanted in (
+        ("connect-plugins", native),
+        ("connect-converter", {key: value for key, value in native.items() if key in needed}),
+    ):
+        given = dict(re.findall(r"-D([\w.]+)=(\S+)", services[name].command))
+        given.pop("chista.output", None)
+        yield from _unequal(f"Maven properties of {name}", given, wanted)
+    listed = services["connect-converter"].command.split()
+    for name in downloads.CONVERTER_CLASSES:
+        if name not in listed:
+            yield f"connect-converter: does not list {name}"
 
 
 def _clickhouse(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:

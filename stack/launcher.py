@@ -29,7 +29,7 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TZ", "USER"
 # The consumers of other services end first, then those.
 _STOP_ORDER = (
     ("airflow-scheduler", "airflow-triggerer", "airflow-dag-processor", "airflow-api", "connect"),
-    ("kafka", "clickhouse", "mysql", "mariadb", "postgres"),
+    ("kafka", "registry", "clickhouse", "mysql", "mariadb", "postgres"),
 )
 
 

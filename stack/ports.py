@@ -17,6 +17,7 @@ OFFSETS: dict[str, int] = {
     "airflow_triggerer_logs": 75,
     "airflow_worker_logs": 76,
     "airflow": 80,
+    "registry": 81,
     "connect": 83,
     "clickhouse_tcp": 90,
     "kafka": 92,

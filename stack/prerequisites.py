@@ -161,8 +161,16 @@ def _keyring(stack: Stack) -> str | None:
 
 
 PREREQUISITES = (
-    Prerequisite("Java", ("openjdk-17-jre-headless|default-jre-headless",), _java, ("kafka", "connect")),
-    Prerequisite("Maven", ("maven",), _programs("mvn"), ("kafka", "connect")),
+    Prerequisite(
+        "Java", ("openjdk-17-jre-headless|default-jre-headless",), _java, ("kafka", "connect", "registry")
+    ),
+    Prerequisite(
+        "a Java compiler",
+        ("openjdk-17-jdk-headless|default-jdk-headless",),
+        _programs("javac"),
+        ("registry",),
+    ),
+    Prerequisite("Maven", ("maven",), _programs("mvn"), ("kafka", "connect", "registry")),
     Prerequisite("Node.js with npm", ("nodejs", "npm"), _clickhouse_source, ("clickhouse",)),
     Prerequisite("dpkg-deb and apt-get", ("dpkg", "apt"), _programs("dpkg-deb", "apt-get"), ("mysql",)),
     Prerequisite("Debian's archive keys", ("debian-archive-keyring",), _keyring, ("mysql",)),

@@ -145,6 +145,11 @@ class Stack:
         return f"http://{HOST}:{self.ports['connect']}"
 
     @property
+    def registry_url(self) -> str:
+        """The schema registry's REST interface."""
+        return f"http://{HOST}:{self.ports['registry']}"
+
+    @property
     def clickhouse_url(self) -> str:
         """ClickHouse's HTTP interface."""
         return f"http://{HOST}:{self.ports['clickhouse_http']}"

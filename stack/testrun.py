@@ -38,9 +38,9 @@ class Suite:
 
 
 SUITES = {
-    "all": Suite(("tests",), "all", lint=True, browser=True),
+    "all": Suite(("tests",), "all,registry", lint=True, browser=True),
     "unit": Suite(("tests/unit",), ""),
-    "integration": Suite(("tests/integration",), "data"),
+    "integration": Suite(("tests/integration",), "data,registry"),
     "system": Suite(("tests/system",), "all", browser=True),
     "soak": Suite(("tests/soak",), "data", marker="soak"),
 }

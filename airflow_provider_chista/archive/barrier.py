@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_chista.archive.topic import Kafka, TopicMissingError, TopicState
+from airflow_provider_chista.debezium.avro import AvroReader
 from airflow_provider_chista.debezium.config import captures, control_topic
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.debezium.offsets import reached
@@ -63,6 +64,7 @@ class Capture:
     """One connector and the systems around it.
 
     :param connector: the connector's name; :param prefix: its ``topic.prefix``.
+    :param avro: reads its records in Avro; None: they are JSON.
     """
 
     source: Source
@@ -70,6 +72,7 @@ class Capture:
     kafka: Kafka
     connector: str
     prefix: str
+    avro: AvroReader | None = None
 
     @property
     def marker_topic(self) -> str:

@@ -18,6 +18,7 @@ from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink, Trunc
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap
+from airflow_provider_chista.debezium.avro import AvroReader
 from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.model import Table, TableId
 from airflow_provider_chista.sources.base import CONTROL_SCHEMA
@@ -35,6 +36,7 @@ class TableDrain:
         before they were added lack; None: ``table`` stays, and a record with other columns stops the drain.
     :param partitions: those of the table's topic to drain; None: all.
     :param ignored: columns that neither the source nor the archive has; their values in old records are dropped.
+    :param avro: reads the connector's records in Avro; None: they are JSON.
     """
 
     kafka: Kafka
@@ -54,6 +56,7 @@ class TableDrain:
     stopped: Callable[[], bool] = lambda: False
     progress: Callable[[DrainReport], None] = lambda report: None
     partitions: Collection[int] | None = None
+    avro: AvroReader | None = None
 
     @property
     def topic(self) -> str:
@@ -82,7 +85,7 @@ class TableDrain:
         ends = barrier.ends if barrier else {}
         decidable = False
         if self.policy is DeletePolicy.ARCHIVE and barrier:
-            log = PurgeLogSink(self.control, CONTROL_SCHEMA)
+            log = PurgeLogSink(self.control, CONTROL_SCHEMA, self.avro)
             # Tables drain one purge log side by side: its entries are the same whoever writes them.
             logged = self._drain(log, f"purge_log:{self.purge_log_topic}", task=None).run(
                 self.purge_log_topic, ends[self.purge_log_topic]
@@ -149,6 +152,7 @@ class TableDrain:
             self.task,
             self.truncates,
             self.ignored,
+            self.avro,
         )
 
     def _drain(self, sink: TableSink | PurgeLogSink, target: str, task: str | None) -> Drain:

@@ -17,6 +17,7 @@ from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.debezium.config import CONNECTOR_CLASSES
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from airflow_provider_chista.debezium.registry import SchemaRegistryClient
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 from airflow_provider_chista.findings import Finding, Severity
 from airflow_provider_chista.model import Table, TableId
@@ -72,6 +73,7 @@ class ArchivePlan:
     :param choices: the user's choices of columns and types, by source table.
     :param listed: foreign keys and triggers that the user knows of and accepts.
     :param slot: replication slot; :param publication: publication; both PostgreSQL only.
+    :param avro: whether the connector writes Avro.
     """
 
     targets: dict[TableId, TableId]
@@ -81,6 +83,7 @@ class ArchivePlan:
     listed: tuple[str, ...] = ()
     slot: str | None = None
     publication: str | None = None
+    avro: bool = False
 
 
 def preflight(
@@ -92,13 +95,15 @@ def preflight(
     kafka: Kafka,
     connect: KafkaConnectClient,
     control: Callable[[], Control],
+    registry: Callable[[], SchemaRegistryClient] | None = None,
 ) -> PreflightReport:
-    """Check the source, Kafka, Kafka Connect and ClickHouse.
+    """Check the source, Kafka, Kafka Connect, ClickHouse and the schema registry.
 
     Every check runs, whatever the others find; a service that cannot be reached is a finding too.
 
     :param purge: opens the source as the purge user; None when nothing will be deleted.
     :param capture: opens the source as the capture user; None where Airflow does not know its password.
+    :param registry: opens the schema registry; None where the connector writes JSON.
     """
     findings: list[Finding] = []
     tables: list[Table] = []
@@ -120,6 +125,8 @@ def preflight(
     findings += _checked("Kafka", lambda: _kafka(kafka))
     findings += _checked("Kafka Connect", lambda: _connect(connect, flavours))
     findings += _checked("ClickHouse", lambda: _clickhouse(control, plan, tables))
+    if registry is not None:
+        findings += _checked("schema registry", partial(_registry, registry))
     order = list(Severity)
     return PreflightReport(tuple(sorted(findings, key=lambda finding: order.index(finding.severity))))
 
@@ -148,7 +155,7 @@ def _table(source: Source, table_id: TableId, plan: ArchivePlan, tables: list[Ta
             f"{', '.join(inexact)}: excluded, or stored in a type that need not be exact, so no row can be proven whole",
             "archive the columns in types that hold them exactly, if the rows are to be purged",
         )
-    yield from source.table_findings(table, listed=plan.listed, publication=plan.publication)
+    yield from source.table_findings(table, listed=plan.listed, publication=plan.publication, avro=plan.avro)
     column = plan.time_columns.get(table_id)
     if column is not None:
         table.column(column)
@@ -161,6 +168,12 @@ def _grants(opened: Callable[[], Source], role: Role, tables: Sequence[TableId])
 
 def _kafka(kafka: Kafka) -> Iterable[Finding]:
     kafka.ping()
+    return ()
+
+
+def _registry(opened: Callable[[], SchemaRegistryClient]) -> Iterable[Finding]:
+    with opened() as client:
+        client.subjects()
     return ()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from airflow_provider_chista.archive.batches import PreparedBatch
 from airflow_provider_chista.archive.topic import Records, TopicState
 from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.debezium.avro import AvroDecoder, AvroReader, decoder_of, refuse_avro
 from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError
 from airflow_provider_chista.model import Column, Kind, Table, TableId
@@ -31,17 +32,22 @@ class PurgeLogSink:
     """Writes captured purge-log entries with the identity of their source transaction.
 
     Snapshot rows have no transaction and are left out: the deletes they belong to were not streamed either.
+
+    :param avro: reads records in Avro; None: they are JSON.
     """
 
     control: Control
     schema: str
-    _decoder: EnvelopeDecoder = field(init=False)
+    avro: AvroReader | None = None
+    _decoder: EnvelopeDecoder | AvroDecoder = field(init=False)
 
     def __post_init__(self) -> None:
-        self._decoder = EnvelopeDecoder(purge_log_table(self.schema))
+        self._decoder = decoder_of(EnvelopeDecoder(purge_log_table(self.schema)), self.avro)
 
     def prepare(self, state: TopicState, generation: int, records: Records) -> PreparedBatch:
         """Decode entries; see :class:`airflow_provider_chista.archive.batches.Sink`."""
+        if not self.avro:
+            refuse_avro(records.values)
         counts: Counter[str] = Counter()
         entries, next_offset, stopped = [], records.offsets[0], None
         for record in records:

@@ -27,6 +27,7 @@ from airflow_provider_chista.canonical import parse_key
 from airflow_provider_chista.clickhouse import layout, sql
 from airflow_provider_chista.clickhouse.errors import translated
 from airflow_provider_chista.clickhouse.load import key_file, query_with, text_file
+from airflow_provider_chista.debezium.avro import AvroDecoder, decoder_of
 from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.debezium.toast import has_placeholder
@@ -85,10 +86,10 @@ class Replay:
     letters: Letters
     author: Author
     stopped: Callable[[], bool] = lambda: False
-    _decoder: EnvelopeDecoder = field(init=False)
+    _decoder: EnvelopeDecoder | AvroDecoder = field(init=False)
 
     def __post_init__(self) -> None:
-        self._decoder = EnvelopeDecoder(self.sink.table)
+        self._decoder = decoder_of(EnvelopeDecoder(self.sink.table), self.sink.avro)
 
     def run(self) -> ReplayReport:
         """Decode and store the letters. Those that fail again stay open, with their new error.
@@ -236,12 +237,15 @@ class Replay:
         """
         unsure, based = set[int](), dict[int, str]()
         for record in records:
-            if not has_placeholder(record.value or b""):
+            text = record.value or b""
+            if isinstance(self._decoder, AvroDecoder):
+                text = self._decoder.text(text)
+            if not has_placeholder(text):
                 continue
             old = [value for name, value in record.headers if name == OLD_KEY_HEADER]
             if old:
                 based[record.offset] = self._decoder.key(old[0])
-            elif _OP.decode(record.value or b"").op == "u":
+            elif _OP.decode(text).op == "u":
                 based[record.offset] = keys[record.offset]
             else:
                 unsure.add(record.offset)

@@ -24,6 +24,7 @@ from airflow_provider_chista.archive.topic import Record, Records, TopicState
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_truncate, insert_block
 from airflow_provider_chista.clickhouse.types import TypeMap
+from airflow_provider_chista.debezium.avro import AvroDecoder, AvroReader, decoder_of, refuse_avro
 from airflow_provider_chista.debezium.envelope import UPSERTS, Change, Changes, EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.errors import FatalError
@@ -86,6 +87,7 @@ class TableSink:
     :param target: the archive table; :param task: named in dead letters.
     :param truncates: what a TRUNCATE does.
     :param ignored: columns of records that are dropped, since neither the source nor the archive has them.
+    :param avro: reads records in Avro; None: they are JSON.
     """
 
     client: Client
@@ -97,7 +99,8 @@ class TableSink:
     task: str = ""
     truncates: TruncatePolicy = TruncatePolicy.STOP
     ignored: Collection[str] = ()
-    _decoder: EnvelopeDecoder = field(init=False)
+    avro: AvroReader | None = None
+    _decoder: EnvelopeDecoder | AvroDecoder = field(init=False)
     _blocks: Blocks = field(init=False)
     _completion: Completion = field(init=False)
 
@@ -109,11 +112,14 @@ class TableSink:
             )
         stored = [(column, self.types.stored(column)) for column in self.table.stored]
         self._blocks = Blocks(stored)
-        self._decoder = EnvelopeDecoder(self.table, [kept.guard for _, kept in stored], self.ignored)
+        decoder = EnvelopeDecoder(self.table, [kept.guard for _, kept in stored], self.ignored)
+        self._decoder = decoder_of(decoder, self.avro)
         self._completion = Completion(self.client, self.types, self.table, self.target)
 
     def prepare(self, state: TopicState, generation: int, records: Records) -> PreparedBatch:
         """Decode records; see :class:`airflow_provider_chista.archive.batches.Sink`."""
+        if not self.avro:
+            refuse_avro(records.values)
         batch = PreparedBatch(
             records.partition, records.offsets[0], records.offsets[-1] + 1, Counter(), _Content()
         )
@@ -252,7 +258,7 @@ class TableSink:
     def _lost(self, state: TopicState, generation: int, batch: PreparedBatch) -> dict[str, list[int]]:
         """Versions of records that went to the dead letters, by row key: they may have changed what later ones leave out."""
         before = self.control.rows(
-            f"SELECT key, offset FROM {self.control.name('dead_letters')} WHERE target = {{target:String}}"
+            f"SELECT hex(key) AS key, offset FROM {self.control.name('dead_letters')} WHERE target = {{target:String}}"
             " AND topic = {topic:String} AND generation = {generation:UInt16} AND partition = {partition:UInt32}",
             {
                 "target": str(self.target),
@@ -262,11 +268,11 @@ class TableSink:
             },
         )
         lost: dict[str, list[int]] = {}
-        for letter in (*before, *batch.content.dead_letters):
+        keys = [(bytes.fromhex(letter["key"]), letter["offset"]) for letter in before]
+        keys += [(letter["key"], letter["offset"]) for letter in batch.content.dead_letters]
+        for key, offset in keys:
             with suppress(DecodeError):
-                lost.setdefault(self._decoder.key(letter["key"]), []).append(
-                    version(generation, letter["offset"])
-                )
+                lost.setdefault(self._decoder.key(key), []).append(version(generation, offset))
         return lost
 
     def _old_key(self, state: TopicState, record: Record) -> str:

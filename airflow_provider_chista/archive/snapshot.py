@@ -18,6 +18,7 @@ import msgspec
 from airflow_provider_chista.archive.barrier import Capture, require_running
 from airflow_provider_chista.archive.topic import TopicMissingError
 from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.debezium.avro import framed, refuse_avro
 from airflow_provider_chista.debezium.config import control_topic, notification_topic
 from airflow_provider_chista.debezium.notifications import SnapshotLog, TableSnapshot
 from airflow_provider_chista.debezium.offsets import snapshot_running
@@ -192,13 +193,18 @@ def _signals(capture: Capture) -> list[str]:
 
 
 def _values(capture: Capture, topic: str) -> Iterator[bytes]:
-    """Values of a topic's records up to its end of now; none when it does not exist."""
+    """Values of a topic's records up to its end of now, as JSON; none when it does not exist."""
     try:
         state = capture.kafka.describe(topic)
     except TopicMissingError:
         return
     for records in capture.kafka.read(topic, {p: (state.lows[p], end) for p, end in state.ends.items()}):
-        yield from (record.value for record in records if record.value is not None)
+        values = [value for value in records.values if value is not None]
+        if not capture.avro:
+            refuse_avro([value for value in values if framed(value)])
+        for value in values:
+            # What the connector wrote before its format was changed stays as it is.
+            yield capture.avro.text(value) if capture.avro and framed(value) else value
 
 
 def _remembered(control: Control, connector: str) -> dict[str, _Memory]:

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from airflow_provider_chista.debezium.registry import Registry
 from airflow_provider_chista.debezium.settings import (
     DEFAULTS,
     DERIVED,
-    FIXED,
     OWN,
     REFUSED,
     UNAVAILABLE_VALUE,
+    Fixed,
+    fixed,
 )
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.model import TableId
@@ -91,6 +93,7 @@ class ConnectorSpec:
     :param retention: how long a new topic keeps records; None takes the broker's default.
     :param max_record_bytes: largest record; an update holds the biggest row twice, and bytes are a third longer in it.
         A topic that exists keeps its own ``max.message.bytes``.
+    :param registry: the schema registry, for a connector that writes Avro; None: it writes JSON.
     :param overrides: further properties, which win over the defaults.
     """
 
@@ -113,6 +116,7 @@ class ConnectorSpec:
     replication_factor: int = -1
     retention: timedelta | None = timedelta(days=7)
     max_record_bytes: int = 8 * 1024 * 1024
+    registry: Registry | None = None
     overrides: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
@@ -130,7 +134,7 @@ class ConnectorSpec:
         return {
             **{key: value for key, value, flavours in DEFAULTS if self.flavour in flavours},
             **self._derived(),
-            **{fixed.key: fixed.value for fixed in FIXED if self.flavour in fixed.flavours},
+            **{key: setting.value for key, setting in self._fixed().items()},
             **self._checked_overrides(),
         }
 
@@ -208,6 +212,8 @@ class ConnectorSpec:
         }
         if 2 * self.max_record_bytes > PRODUCER_MEMORY:
             derived["producer.override.buffer.memory"] = str(2 * self.max_record_bytes)
+        if self.registry:
+            derived |= self.registry.settings()
         excluded = sorted(
             f"{table}.{column}" for table, columns in self.exclude.items() for column in columns
         )
@@ -234,14 +240,17 @@ class ConnectorSpec:
             "schema.history.internal.kafka.topic": f"{self.topic_prefix}.schema-history",
         }
 
+    def _fixed(self) -> dict[str, Fixed]:
+        return fixed(self.flavour, avro=self.registry is not None)
+
     def _checked_overrides(self) -> dict[str, str]:
-        fixed = {setting.key: setting for setting in FIXED if self.flavour in setting.flavours}
+        fixed_here = self._fixed()
         derived = self._derived()
         checked = {}
         for key, given in self.overrides.items():
             value = str(given).lower() if isinstance(given, bool) else str(given)
-            if key in fixed:
-                setting = fixed[key]
+            if key in fixed_here:
+                setting = fixed_here[key]
                 if value != setting.value and not (setting.accepts and setting.accepts(value)):
                     raise _refused(key, value, f"it is fixed to {setting.value!r} because {setting.reason}")
             elif key in DERIVED and derived.get(key) != value:

@@ -18,6 +18,9 @@ UNAVAILABLE_VALUE = "__chista_unchanged_toast_5f1c9d0b7ae24c3f8e6a41d2b09c7e35"
 """What PostgreSQL's connector sends for an unchanged TOAST value: long and random, so that no real text equals it."""
 
 JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
+AVRO_CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
+KEEP_NULLS = "chista.KeepNulls"
+"""The same converter without columns' defaults, in place of which it keeps NULL (``converter/KeepNulls.java``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,62 @@ FIXED: tuple[Fixed, ...] = (
     ),
 )
 
+_AVRO_SHAPE = "the drain decodes what this converter writes and nothing else"
+_NAMES = "Avro allows letters, digits and _ only, and no other adjustment can be taken back exactly"
+
+AVRO_FIXED: tuple[Fixed, ...] = (
+    *(
+        Fixed(f"{side}.converter{name}", value, reason, accepts=accepts)
+        for name, value, reason, accepts in (
+            ("", AVRO_CONVERTER, _AVRO_SHAPE, (KEEP_NULLS,).__contains__),
+            (
+                ".apicurio.registry.auto-register",
+                "true",
+                "a schema must be in the registry before the records that name it",
+                None,
+            ),
+            (
+                ".apicurio.registry.as-confluent",
+                "true",
+                "the drain reads the schema's id from four bytes",
+                None,
+            ),
+            (
+                ".apicurio.registry.use-id",
+                "contentId",
+                "the interface that the drain asks knows this id",
+                None,
+            ),
+            (
+                ".apicurio.registry.headers.enabled",
+                "false",
+                "the id must be in the record, of which dead letters keep every byte",
+                None,
+            ),
+        )
+        for side in ("key", "value")
+    ),
+    Fixed("schema.name.adjustment.mode", "avro_unicode", _NAMES),
+    Fixed("field.name.adjustment.mode", "avro_unicode", _NAMES),
+)
+"""Settings of a connector that writes Avro, in place of those of the JSON converter."""
+
+_JSON_ONLY = re.compile(r"(key|value)\.converter.*")
+
+
+def fixed(flavour: str, avro: bool) -> dict[str, Fixed]:
+    """The settings that keep the promises, by property.
+
+    :param avro: whether the connector writes Avro.
+    """
+    shared = [setting for setting in FIXED if not (avro and _JSON_ONLY.fullmatch(setting.key))]
+    return {
+        setting.key: setting
+        for setting in (*shared, *(AVRO_FIXED if avro else ()))
+        if flavour in setting.flavours
+    }
+
+
 DERIVED: dict[str, str] = {
     "name": "name",
     "connector.class": "flavour",
@@ -170,6 +229,11 @@ DERIVED: dict[str, str] = {
     "topic.creation.default.replication.factor": "replication_factor",
     "topic.creation.default.retention.ms": "retention",
     "producer.override.max.request.size": "max_record_bytes",
+    **{
+        f"{side}.converter.apicurio.{name}": "registry"
+        for side in ("key", "value")
+        for name in ("registry.url", "auth.username", "auth.password")
+    },
 }
 """Properties that are an argument of the specification, and that argument: an override of them would contradict it."""
 

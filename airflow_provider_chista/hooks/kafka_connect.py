@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
 
 from airflow_provider_chista.debezium.connect import AsyncKafkaConnectClient, KafkaConnectClient, Policy
-from airflow_provider_chista.errors import ChistaError, FatalError
+from airflow_provider_chista.errors import ChistaError
+from airflow_provider_chista.hooks.rest import RestConnection
 
 DEFAULT_PORT = 8083
 
@@ -72,51 +71,14 @@ class KafkaConnectHook(BaseHook):
         return True, f"Kafka Connect {version}; Debezium connectors: {', '.join(debezium) or 'none'}"
 
     def _arguments(self, connection: Connection) -> dict[str, Any]:
-        extra = connection.extra_dejson
+        rest = RestConnection(connection, self.kafka_connect_conn_id, DEFAULT_PORT, "worker")
         policy = self.policy
-        if policy is None and extra.get("timeout"):
-            policy = Policy(timeout=self._seconds(extra["timeout"]))
+        if policy is None and (timeout := rest.timeout()):
+            policy = Policy(timeout=timeout)
         return {
-            "url": self._url(connection),
+            "url": rest.url(),
             "user": connection.login or None,
             "password": connection.password,
-            "verify": self._verification(extra),
+            "verify": rest.verification(),
             "policy": policy,
         }
-
-    def _url(self, connection: Connection) -> str:
-        host = (connection.host or "").strip()
-        if not host:
-            raise FatalError(f"connection {self.kafka_connect_conn_id} has no host; give the URL of a worker")
-        if "://" not in host:
-            host = f"{connection.schema or 'http'}://{host}"
-        parts = urlsplit(host)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise FatalError(
-                f"connection {self.kafka_connect_conn_id} does not name a worker: its host must be http://name:port, "
-                "https://name:port or a host name; user and password have their own fields"
-            )
-        if parts.port is None:
-            parts = parts._replace(netloc=f"{parts.netloc}:{connection.port or DEFAULT_PORT}")
-        return parts.geturl().rstrip("/")
-
-    def _verification(self, extra: dict[str, Any]) -> bool | ssl.SSLContext:
-        if str(extra.get("verify", True)).lower() == "false":
-            return False
-        ca_file = extra.get("ca_file")
-        if not ca_file:
-            return True
-        try:
-            return ssl.create_default_context(cafile=ca_file)
-        except OSError as error:
-            raise FatalError(
-                f"CA file {ca_file} of connection {self.kafka_connect_conn_id} cannot be read: {error}"
-            ) from error
-
-    def _seconds(self, value: object) -> float:
-        try:
-            return float(str(value))
-        except ValueError:
-            raise FatalError(
-                f"timeout {value!r} of connection {self.kafka_connect_conn_id} is not a number of seconds"
-            ) from None

@@ -16,10 +16,12 @@ from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
 from airflow_provider_chista.clickhouse.ddl import adopted, follow
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
+from airflow_provider_chista.debezium.avro import AvroReader
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
 from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
 from airflow_provider_chista.hooks.kafka_connect import KafkaConnectHook
+from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
 from airflow_provider_chista.hooks.source import SourceHook
 from airflow_provider_chista.model import Table, TableId, Window
 from airflow_provider_chista.sources.base import Source
@@ -30,6 +32,7 @@ class Connections:
     """Airflow connection ids of one archive; names only, so it can be stored in a trigger.
 
     :param source: the source as the verify user; :param purge: as the purge user.
+    :param schema_registry: that of a connector that writes Avro; None: it writes JSON.
     """
 
     source: str
@@ -37,6 +40,7 @@ class Connections:
     kafka: str = "kafka_default"
     kafka_connect: str = "kafka_connect_default"
     clickhouse: str = "clickhouse_default"
+    schema_registry: str | None = None
 
     @contextmanager
     def opened(self) -> Iterator[Services]:
@@ -56,6 +60,7 @@ class Services:
     _sources: dict[str, Source] = field(default_factory=dict, init=False)
     _connect: KafkaConnectClient | None = field(default=None, init=False)
     _kafka: Kafka | None = field(default=None, init=False)
+    _avro: AvroReader | None = field(default=None, init=False)
 
     @property
     def control(self) -> Control:
@@ -104,6 +109,15 @@ class Services:
             self._kafka = Kafka(consumer=hook.consumer, admin=cache(hook.admin), trouble=hook.trouble)
         return self._kafka
 
+    @property
+    def avro(self) -> AvroReader | None:
+        """Reads the connector's records in Avro; None where they are JSON."""
+        if self._avro is None and self.ids.schema_registry:
+            client = SchemaRegistryHook(self.ids.schema_registry).get_client()
+            self._stack.callback(client.close)
+            self._avro = AvroReader(client.schema)
+        return self._avro
+
     def archived(self, name: TableId, target: TableId) -> Table:
         """The source table as its archive table holds it; :class:`FatalError` when the two do not fit."""
         return adopted(self.control.client, self.types, self.source.catalogue(name), target)
@@ -121,7 +135,7 @@ class Services:
 
     def capture(self, connector: str, prefix: str) -> Capture:
         """A connector with the systems around it."""
-        return Capture(self.source, self.connect, self.kafka, connector, prefix)
+        return Capture(self.source, self.connect, self.kafka, connector, prefix, self.avro)
 
     def manifests(self, table: Table, target: TableId) -> Manifests:
         """Manifests of an archive table."""

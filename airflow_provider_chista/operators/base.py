@@ -28,6 +28,8 @@ class ArchiveOperator(BaseOperator):
     :param kafka_conn_id: Airflow connection of Kafka.
     :param kafka_connect_conn_id: Airflow connection of Kafka Connect.
     :param clickhouse_conn_id: Airflow connection of ClickHouse.
+    :param schema_registry_conn_id: Airflow connection of the schema registry, where the connector writes Avro; None: it
+        writes JSON. The same for every task of a connector.
     """
 
     ui_color = "#f3e9d8"
@@ -40,6 +42,7 @@ class ArchiveOperator(BaseOperator):
         kafka_conn_id: str = "kafka_default",
         kafka_connect_conn_id: str = "kafka_connect_default",
         clickhouse_conn_id: str = "clickhouse_default",
+        schema_registry_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -48,6 +51,7 @@ class ArchiveOperator(BaseOperator):
         self.kafka_conn_id = kafka_conn_id
         self.kafka_connect_conn_id = kafka_connect_conn_id
         self.clickhouse_conn_id = clickhouse_conn_id
+        self.schema_registry_conn_id = schema_registry_conn_id
         self._stop = threading.Event()
 
     @property
@@ -59,6 +63,7 @@ class ArchiveOperator(BaseOperator):
             self.kafka_conn_id,
             self.kafka_connect_conn_id,
             self.clickhouse_conn_id,
+            self.schema_registry_conn_id,
         )
 
     def on_kill(self) -> None:

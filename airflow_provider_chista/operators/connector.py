@@ -11,8 +11,10 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_chista.archive.connector import register
 from airflow_provider_chista.debezium.config import ConnectorSpec, Flavour, secrets_of
+from airflow_provider_chista.debezium.registry import Registry
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
+from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
 from airflow_provider_chista.hooks.source import SourceHook
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.operators.base import ArchiveOperator
@@ -113,6 +115,7 @@ class RegisterConnectorOperator(ArchiveOperator):
                 max_record_bytes=self.max_record_bytes,
                 heartbeat_ms=self.heartbeat_ms,
                 server_id=self.server_id,
+                registry=self._registry(),
                 overrides=self.overrides or {},
             )
             for secret in secrets_of(spec.config()):
@@ -120,3 +123,11 @@ class RegisterConnectorOperator(ArchiveOperator):
             registration = register(services.connect, spec)
         self.log.info("connector %s %s: %s", self.connector, registration.action, registration.config)
         return registration.summary()
+
+    def _registry(self) -> Registry | None:
+        """The schema registry as the Connect worker reaches it."""
+        return (
+            SchemaRegistryHook(self.schema_registry_conn_id).registry()
+            if self.schema_registry_conn_id
+            else None
+        )

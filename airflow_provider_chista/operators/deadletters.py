@@ -66,6 +66,7 @@ class ReplayDeadLettersOperator(TableOperator):
                 DeletePolicy(self.delete_policy),
                 task=f"{who.dag_id}.{who.task_id} {who.run_id}",
                 ignored=self.ignore_columns,
+                avro=services.avro,
             )
             report = Replay(sink, letters, who, stopped=self._stop.is_set).run()
             if self._stop.is_set():

@@ -128,6 +128,7 @@ class DrainTopicOperator(TableOperator):
                 ignored=self.ignore_columns,
                 task=_name(context),
                 partitions=self.partitions,
+                avro=services.avro,
                 stopped=self._stop.is_set,
                 progress=_Progress(self.log.info),
             )

@@ -9,7 +9,9 @@ from airflow.sdk import Context
 
 from airflow_provider_chista.archive.preflight import ArchivePlan, preflight
 from airflow_provider_chista.clickhouse.choices import Choices
+from airflow_provider_chista.debezium.registry import SchemaRegistryClient
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
 from airflow_provider_chista.hooks.source import SourceHook
 from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.model import TableId, describe
@@ -95,6 +97,7 @@ class PreflightOperator(ArchiveOperator):
                 kafka=services.kafka,
                 connect=services.connect,
                 control=lambda: services.control,
+                registry=self._registry(),
             )
             self.log.info("%s", report)
             report.require_no_error()
@@ -114,6 +117,15 @@ class PreflightOperator(ArchiveOperator):
             listed=tuple(self.listed),
             slot=self.slot,
             publication=self.publication,
+            avro=self.schema_registry_conn_id is not None,
+        )
+
+    def _registry(self) -> Callable[[], SchemaRegistryClient] | None:
+        """How to open the schema registry, where the connector writes Avro."""
+        return (
+            SchemaRegistryHook(self.schema_registry_conn_id).get_client
+            if self.schema_registry_conn_id
+            else None
         )
 
     def _capture(self) -> Callable[[], Source] | None:

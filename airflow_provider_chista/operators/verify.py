@@ -58,6 +58,7 @@ class VerifyArchiveOperator(WindowOperator):
                     DeletePolicy.ARCHIVE,
                     refresh=lambda lacking: services.followed(name, target, lacking),
                     stopped=self._stop.is_set,
+                    avro=services.avro,
                 )
                 capture = services.capture(self.connector, self.topic_prefix)
                 drain.run(

@@ -28,6 +28,8 @@ class CheckSensor(BaseSensorOperator):
     :param kafka_conn_id: Airflow connection of Kafka.
     :param kafka_connect_conn_id: Airflow connection of Kafka Connect.
     :param clickhouse_conn_id: Airflow connection of ClickHouse.
+    :param schema_registry_conn_id: Airflow connection of the schema registry, where the connector writes Avro; None: it
+        writes JSON.
     :param deferrable: wait in the triggerer; default: ``[operators] default_deferrable``.
     """
 
@@ -41,6 +43,7 @@ class CheckSensor(BaseSensorOperator):
         kafka_conn_id: str = "kafka_default",
         kafka_connect_conn_id: str = "kafka_connect_default",
         clickhouse_conn_id: str = "clickhouse_default",
+        schema_registry_conn_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 2.0,
         timeout: timedelta | float = 3600.0,
@@ -51,6 +54,7 @@ class CheckSensor(BaseSensorOperator):
         self.kafka_conn_id = kafka_conn_id
         self.kafka_connect_conn_id = kafka_connect_conn_id
         self.clickhouse_conn_id = clickhouse_conn_id
+        self.schema_registry_conn_id = schema_registry_conn_id
         self.deferrable = deferrable
 
     @property
@@ -61,6 +65,7 @@ class CheckSensor(BaseSensorOperator):
             kafka=self.kafka_conn_id,
             kafka_connect=self.kafka_connect_conn_id,
             clickhouse=self.clickhouse_conn_id,
+            schema_registry=self.schema_registry_conn_id,
         )
 
     def arguments(self, context: Context) -> dict[str, Any]:

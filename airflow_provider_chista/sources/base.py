@@ -115,13 +115,19 @@ class Source(ABC):
 
     @abstractmethod
     def table_findings(
-        self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
+        self,
+        table: Table,
+        *,
+        listed: Collection[str] = (),
+        publication: str | None = None,
+        avro: bool = False,
     ) -> list[Finding]:
         """What keeps a table from being archived or purged.
 
         :param listed: names of child tables, of foreign keys (as the finding's subject names them) and of triggers whose
             effects the user accepts; they are reported as ``info``.
         :param publication: the connector's publication (PostgreSQL), which must contain the table; None leaves that out.
+        :param avro: whether the connector writes Avro.
         """
 
     @abstractmethod

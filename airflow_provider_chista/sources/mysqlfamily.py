@@ -16,6 +16,7 @@ from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Sou
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
+from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.failures import Failure
 from airflow_provider_chista.sources.mysqltypes import digits_of, labels_of, refusal_of
 
@@ -311,11 +312,17 @@ class MySQLFamilySource(Source):
             return mysqlchecks.settings(cursor, self.checks, self.where)
 
     def table_findings(
-        self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
+        self,
+        table: Table,
+        *,
+        listed: Collection[str] = (),
+        publication: str | None = None,
+        avro: bool = False,
     ) -> list[Finding]:
         """As :meth:`Source.table_findings`; there are no publications here."""
         with self._transaction() as cursor:
-            return mysqlchecks.table(cursor, self.checks, self.binlog_status, table, listed)
+            found = mysqlchecks.table(cursor, self.checks, self.binlog_status, table, listed)
+            return found + (undecidable(cursor, self.flavour, table) if avro else [])
 
     def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
         """As :meth:`Source.grant_findings`, read from SHOW GRANTS."""

@@ -15,6 +15,7 @@ from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Sou
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
+from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.failures import Failure
 from airflow_provider_chista.sources.postgrestypes import DIALECT
 
@@ -227,11 +228,17 @@ class PostgresSource(Source):
             return postgreschecks.settings(cursor, self.where, slot)
 
     def table_findings(
-        self, table: Table, *, listed: Collection[str] = (), publication: str | None = None
+        self,
+        table: Table,
+        *,
+        listed: Collection[str] = (),
+        publication: str | None = None,
+        avro: bool = False,
     ) -> list[Finding]:
         """As :meth:`Source.table_findings`."""
         with self._transaction() as cursor:
-            return postgreschecks.table(cursor, table, listed, publication)
+            found = postgreschecks.table(cursor, table, listed, publication)
+            return found + (undecidable(cursor, self.flavour, table) if avro else [])
 
     def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
         """As :meth:`Source.grant_findings`, asked of the ``has_..._privilege`` functions."""

@@ -17,6 +17,7 @@ from confluent_kafka.admin import NewTopic
 
 from airflow_provider_chista.debezium.config import ConnectorSpec, topic_name
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from airflow_provider_chista.debezium.registry import Registry
 from airflow_provider_chista.debezium.settings import DEFAULTS
 from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.model import Table, TableId
@@ -184,11 +185,14 @@ def fill(schema: str, tables: Mapping[str, tuple[str, str]]) -> None:
 
 @contextmanager
 def connector(
-    name: str, tables: list[TableId], changed: Mapping[str, str | None] | None = None
+    name: str,
+    tables: list[TableId],
+    changed: Mapping[str, str | None] | None = None,
+    registry: Registry | None = None,
 ) -> Iterator[None]:
     """A connector of that name, schema, slot and topic prefix, with the provider's settings; removed at the end.
 
-    :param changed: other values of its properties; None: without it.
+    :param changed: other values of its properties; None: without it. :param registry: for records in Avro.
     """
     known = connections(services.stack())["postgres_capture"]
     spec = ConnectorSpec(
@@ -204,6 +208,7 @@ def connector(
         slot=name,
         publication=name,
         retention=timedelta(days=3650),
+        registry=registry,
     )
     config = {key: value for key, value in {**spec.config(), **(changed or {})}.items() if value is not None}
     with KafkaConnectClient(services.stack().connect_url) as connect:

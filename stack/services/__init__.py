@@ -7,14 +7,19 @@ from stack.services.clickhouse import CLICKHOUSE
 from stack.services.kafka import CONNECT, KAFKA
 from stack.services.mysql import MARIADB, MYSQL
 from stack.services.postgres import POSTGRES
+from stack.services.registry import REGISTRY
 
 SERVICES: dict[str, Service] = {
-    service.name: service for service in (KAFKA, CONNECT, CLICKHOUSE, MYSQL, MARIADB, POSTGRES, *AIRFLOW)
+    service.name: service
+    for service in (KAFKA, CONNECT, REGISTRY, CLICKHOUSE, MYSQL, MARIADB, POSTGRES, *AIRFLOW)
 }
+
+# Services that no group has: whoever needs one names it.
+OPTIONAL = ("registry",)
 
 # Names that stand for several services.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "all": tuple(SERVICES),
+    "all": tuple(name for name in SERVICES if name not in OPTIONAL),
     "airflow": tuple(service.name for service in AIRFLOW),
     "sources": ("mysql", "mariadb", "postgres"),
     "data": ("kafka", "connect", "clickhouse", "mysql", "mariadb", "postgres"),

@@ -2,6 +2,7 @@
 
 import base64
 import uuid
+from pathlib import Path
 
 from stack import downloads
 from stack.services.base import Service, http_problem, kafka_problem, replace_properties
@@ -53,8 +54,14 @@ def worker_places(stack: Stack) -> dict[str, str]:
         "listeners": f"http://{HOST}:{stack.ports['connect']}",
         "rest.advertised.host.name": HOST,
         "rest.advertised.port": str(stack.ports["connect"]),
-        "plugin.path": str(downloads.debezium(stack)),
+        "plugin.path": ",".join(map(str, _plugins(stack))),
     }
+
+
+def _plugins(stack: Stack) -> list[Path]:
+    """Folders of plugins: the converter is there where the registry was asked for."""
+    converter = downloads.converter_path(stack)
+    return [downloads.debezium(stack), *([converter] if converter.is_dir() else [])]
 
 
 def _prepare_broker(stack: Stack) -> None:

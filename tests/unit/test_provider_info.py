@@ -57,11 +57,11 @@ def test_every_class_and_module_that_is_announced_exists():
         assert hasattr(importlib.import_module(module), name), path
 
 
-def test_the_hook_of_the_connection_type_agrees_with_the_form():
-    (connection,) = get_provider_info()["connection-types"]
-    module, _, name = connection["hook-class-name"].rpartition(".")
-    hook = getattr(importlib.import_module(module), name)
-    assert (hook.conn_type, hook.hook_name) == (connection["connection-type"], connection["hook-name"])
+def test_the_hooks_of_the_connection_types_agree_with_the_forms():
+    for connection in get_provider_info()["connection-types"]:
+        module, _, name = connection["hook-class-name"].rpartition(".")
+        hook = getattr(importlib.import_module(module), name)
+        assert (hook.conn_type, hook.hook_name) == (connection["connection-type"], connection["hook-name"])
 
 
 def test_airflow_knows_the_provider_its_connection_type_and_its_setting():
@@ -69,6 +69,7 @@ def test_airflow_knows_the_provider_its_connection_type_and_its_setting():
     manager.initialize_providers_configuration()
     assert manager.providers[DISTRIBUTION].version == airflow_provider_chista.__version__
     assert ProvidersManagerTaskRuntime().hooks["kafka_connect"].hook_name == "Kafka Connect"
+    assert ProvidersManagerTaskRuntime().hooks["schema_registry"].hook_name == "Schema Registry"
     assert conf.get("chista", "state_database") == "chista"
 
 

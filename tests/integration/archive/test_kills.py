@@ -52,7 +52,9 @@ def unmerged(made: Stream) -> Stream:
 
 
 def killed(made: Stream, story: Story, chance: random.Random, kills: int) -> None:
-    place = Place(made.database, made.control.database, made.prefix, made.target.name, str(made.policy))
+    place = Place(
+        made.database, made.control.database, made.prefix, made.target.name, str(made.policy), made.avro
+    )
     before: dict[int, int] = {}
     story.tell()
     with nursery(place) as drain_and_die:
@@ -70,11 +72,9 @@ def killed(made: Stream, story: Story, chance: random.Random, kills: int) -> Non
 
 
 def require_as_undisturbed(made: Stream, story: Story) -> None:
-    alone = unmerged(
-        Stream(
-            made.client, made.control, made.database, made.prefix, f"{made.prefix}_alone", policy=made.policy
-        )
-    )
+    name = f"{made.prefix}_alone"
+    options = {"policy": made.policy, "avro": made.avro}
+    alone = unmerged(Stream(made.client, made.control, made.database, made.prefix, name, **options))
     alone.drain(alone.barrier(), client=unreduced())
     ends = {partition: len(told) for partition, told in story.sent.items()}
     assert made.positions() == alone.positions() == ends
@@ -120,3 +120,11 @@ def test_a_drain_that_is_killed_anywhere_and_run_again_leaves_what_an_undisturbe
         list(pool.map(killed, streams, stories, chances, [KILLS // 2] * len(streams)))
     for made, story in zip(streams, stories, strict=True):
         require_as_undisturbed(made, story)
+
+
+@pytest.mark.timeout(120)
+def test_so_does_one_that_reads_avro(stream: Streams) -> None:
+    made = unmerged(stream(policy=DeletePolicy.ARCHIVE, avro=True).create(partitions=2))
+    story = Story(made, random.Random(5))
+    killed(made, story, random.Random(6), 4)
+    require_as_undisturbed(made, story)

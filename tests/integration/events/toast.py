@@ -94,9 +94,9 @@ def external(schema: str, table: str, names: list[str]) -> str:
 
 
 @contextmanager
-def toasted_connector() -> Iterator[Connector]:
-    """A connector on the tables, whose values are stored out of line."""
-    with connector("postgres", {}, captured=list(TABLES)) as made:
+def toasted_connector(*, avro: bool = False) -> Iterator[Connector]:
+    """A connector on the tables, whose values are stored out of line. :param avro: whether it writes Avro."""
+    with connector("postgres", {}, captured=list(TABLES), avro=avro) as made:
         schema = made.schema
         made.engine.execute(
             *(

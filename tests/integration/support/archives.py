@@ -87,6 +87,7 @@ class Archive:
         return TableDrain(
             self.capture.kafka, self.client, self.control, self.types, self.table, self.target,
             self.connector.name, self.policy, self.limits, truncates=self.truncates, refresh=self.followed, task="tests",
+            avro=self.capture.avro,
         )  # fmt: skip
 
     def drain(self) -> dict[str, Any]:

@@ -14,10 +14,12 @@ import psycopg
 from airflow_provider_chista.archive.barrier import Capture
 from airflow_provider_chista.debezium.config import ConnectorSpec, Flavour
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from airflow_provider_chista.debezium.registry import Registry
 from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.sources import Source, open_source
 from tests.integration.support import services
+from tests.integration.support.avro import reader, require_registry
 
 MYSQL_FAMILY = ("mysql", "mariadb")
 CONTROL_TABLES = "chista.heartbeat, chista.marker, chista.signal, chista.purge_log"
@@ -110,11 +112,15 @@ ENGINES = {flavour: Engine(flavour) for flavour in ("mysql", "mariadb", "postgre
 
 @dataclass
 class Connector:
-    """A real connector on a schema of its own."""
+    """A real connector on a schema of its own.
+
+    :param avro: whether it writes Avro.
+    """
 
     engine: Engine
     name: str
     tables: list[TableId]
+    avro: bool = False
     connect: KafkaConnectClient = field(
         default_factory=lambda: KafkaConnectClient(services.stack().connect_url)
     )
@@ -142,6 +148,7 @@ class Connector:
                 "slot": self.name if postgres else None,
                 "publication": self.name,
                 "heartbeat_ms": 500,
+                "registry": Registry(services.stack().registry_url) if self.avro else None,
                 **overrides,
             }
         )
@@ -154,7 +161,8 @@ class Connector:
         self.connect.put_config(self.name, config)
 
     def capture(self) -> Capture:
-        return Capture(self.engine.source(), self.connect, services.kafka(), self.name, self.name)
+        records = reader() if self.avro else None
+        return Capture(self.engine.source(), self.connect, services.kafka(), self.name, self.name, records)
 
     def remove(self) -> None:
         try:
@@ -182,15 +190,17 @@ class Connector:
 
 @contextmanager
 def connector(
-    flavour: str, tables: dict[str, str], captured: Sequence[str] | None = None
+    flavour: str, tables: dict[str, str], captured: Sequence[str] | None = None, *, avro: bool = False
 ) -> Iterator[Connector]:
     """A schema with tables (DDL by name, ``{schema}`` in it), and a connector object that is not registered yet.
 
-    :param captured: tables that the connector captures; by default all.
+    :param captured: tables that the connector captures; by default all. :param avro: whether it writes Avro.
     """
+    if avro:
+        require_registry()
     engine, name = ENGINES[flavour], f"it_{flavour[:2]}_{services.token()}"
     engine.create_schema(name, list(tables.values()))
-    made = Connector(engine, name, [TableId(name, table) for table in captured or tables])
+    made = Connector(engine, name, [TableId(name, table) for table in captured or tables], avro)
     try:
         yield made
     finally:

@@ -94,11 +94,12 @@ class Place:
     prefix: str
     name: str
     policy: str
+    avro: bool = False
 
     def open(self, client: Client) -> Stream:
         return Stream(
             client, Control(client, self.control), self.database, self.prefix, self.name,
-            policy=DeletePolicy(self.policy),
+            policy=DeletePolicy(self.policy), avro=self.avro,
         )  # fmt: skip
 
 

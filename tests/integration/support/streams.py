@@ -18,7 +18,7 @@ from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
 from airflow_provider_chista.model import Column, Kind, Table, TableId
-from tests.integration.support import services
+from tests.integration.support import avro, services
 
 TABLE = Table(
     TableId("s", "t"),
@@ -54,7 +54,10 @@ def names(count: int, start: int = 0) -> list[bytes]:
 
 @dataclass
 class Stream:
-    """One source table's topic and the archive table it is drained into."""
+    """One source table's topic and the archive table it is drained into.
+
+    :param avro: whether records that are given as JSON are sent in Avro.
+    """
 
     client: Client
     control: Control
@@ -64,6 +67,7 @@ class Stream:
     table: Table = TABLE
     policy: DeletePolicy = DeletePolicy.MIRROR
     limits: DrainLimits = field(default_factory=DrainLimits)
+    avro: bool = False
 
     def __post_init__(self) -> None:
         self.kafka = services.kafka()
@@ -97,6 +101,9 @@ class Stream:
         assert producer.flush(30) == 0
 
     def produce(self, producer: Producer, key: bytes | None, text: bytes | None, partition: int = 0) -> None:
+        if self.avro:
+            key = avro.key_of(self.topic, key) if key and key.startswith(b"{") else key
+            text = avro.value_of(self.topic, text) if text and text.startswith(b"{") else text
         while True:
             try:
                 producer.produce(self.topic, value=text, key=key, partition=partition)
@@ -112,14 +119,17 @@ class Stream:
             event["after"] = {
                 "id": number, "batch_id": batch_id, "table_name": "s.t", "row_key": row_key, "row_hash": "0" * 64,
             }  # fmt: skip
-            producer.produce(self.log_topic, value=json.dumps(event).encode(), key=b'{"id":%d}' % number)
+            text, key = json.dumps(event).encode(), b'{"id":%d}' % number
+            if self.avro:
+                text, key = avro.value_of(self.log_topic, text), avro.key_of(self.log_topic, key)
+            producer.produce(self.log_topic, value=text, key=key)
         assert producer.flush(30) == 0
 
     def drain_object(self, **changed: Any) -> TableDrain:
         arguments: dict[str, Any] = {
             "kafka": self.kafka, "client": self.client, "control": self.control, "types": self.types,
             "table": self.table, "target": self.target, "prefix": self.prefix, "policy": self.policy,
-            "limits": self.limits, "task": "tests",
+            "limits": self.limits, "task": "tests", "avro": avro.reader() if self.avro else None,
         }  # fmt: skip
         return TableDrain(**{**arguments, **changed})
 

@@ -126,22 +126,24 @@ def inserts(made: Connector, types: Sequence[Typed], first: int) -> list[str]:
 
 @contextmanager
 def matrix(
-    flavour: str, store: Store, types: Sequence[Typed], session: Sequence[str] = ()
+    flavour: str, store: Store, types: Sequence[Typed], session: Sequence[str] = (), *, converter: str = ""
 ) -> Iterator[Matrix]:
     """The table of types, drained to a barrier behind its streamed rows.
 
     :param session: statements for the application's session before it inserts.
+    :param converter: by which the connector writes Avro; empty: it writes JSON.
     """
     columns = ", ".join(f"c{i} {typed.ddl}" for i, typed in enumerate(types))
     setup = [statement for typed in types for statement in typed.setup]
-    with connector(flavour, {}, captured=["types"]) as made:
+    with connector(flavour, {}, captured=["types"], avro=bool(converter)) as made:
         made.engine.execute(
             *(statement.replace("{schema}", made.schema) for statement in setup),
             *session,
             f"CREATE TABLE {{schema}}.types (id INT PRIMARY KEY, {columns})".replace("{schema}", made.schema),
             *inserts(made, types, 0),
         )
-        made.register()
+        both = {f"{side}.converter": converter for side in ("key", "value")}
+        made.register(overrides=both if converter else {})
         archive = Archive(made, store.client, store.control, f"{store.database}_{made.name}", "types")
         try:
             archive.snapshot()

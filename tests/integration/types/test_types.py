@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from airflow_provider_chista.debezium.settings import AVRO_CONVERTER, KEEP_NULLS
 from tests.integration.archive.conftest import Store
 from tests.integration.types import mariadb_cases, mysql_cases, mysqlfamily_cases, postgres_cases
 from tests.integration.types.cases import Typed, alike, shown
@@ -16,12 +17,22 @@ ENGINES: dict[str, Sequence[Typed]] = {
     "mariadb": mariadb_cases.TYPES,
     "postgres": postgres_cases.TYPES,
 }
+FORMS = {"json": "", "avro": AVRO_CONVERTER, "avro that keeps NULL": KEEP_NULLS}
+"""Names of the converters' formats, with those of Avro."""
 SESSION = dict.fromkeys(("mysql", "mariadb"), mysqlfamily_cases.SESSION)
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((flavour, converter), id=f"{flavour}-{form}")
+        for form, converter in FORMS.items()
+        for flavour in ENGINES
+    ],
+)
 def engine(request: pytest.FixtureRequest, store: Store) -> Iterator[Matrix]:
-    with matrix(request.param, store, ENGINES[request.param], SESSION.get(request.param, ())) as made:
+    flavour, converter = request.param
+    with matrix(flavour, store, ENGINES[flavour], SESSION.get(flavour, ()), converter=converter) as made:
         yield made
 
 

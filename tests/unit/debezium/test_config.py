@@ -15,7 +15,16 @@ from airflow_provider_chista.debezium.config import (
     secrets_of,
     topic_name,
 )
-from airflow_provider_chista.debezium.settings import DEFAULTS, DERIVED, FIXED, OWN
+from airflow_provider_chista.debezium.registry import Registry
+from airflow_provider_chista.debezium.settings import (
+    AVRO_FIXED,
+    DEFAULTS,
+    DERIVED,
+    FIXED,
+    JSON_CONVERTER,
+    KEEP_NULLS,
+    OWN,
+)
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.model import TableId
 
@@ -41,6 +50,7 @@ POSTGRES = replace(
     database="shipment_db",
     kafka_bootstrap_servers=None,
 )
+AVRO = replace(MYSQL, registry=Registry("http://registry:8080/", "ann", "hidden-word"))
 SPECS = {"mysql": MYSQL, "mariadb": MARIADB, "postgres": POSTGRES}
 
 
@@ -197,6 +207,52 @@ def test_an_override_that_would_break_a_promise_is_refused(key, value, message):
         replace(MYSQL, overrides={key: value}).config()
 
 
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_a_connector_that_writes_avro_has_the_settings_of_that_converter_and_none_of_jsons(spec):
+    config = replace(spec, registry=Registry("http://registry:8080/")).config()
+    for setting in AVRO_FIXED:
+        assert config[setting.key] == setting.value
+    converters = {key: value for key, value in config.items() if re.match("(key|value)[.]converter", key)}
+    assert JSON_CONVERTER not in converters.values()
+    assert not any("schemas.enable" in key or "replace.null" in key for key in converters)
+    for side in ("key", "value"):
+        url = config[f"{side}.converter.apicurio.registry.url"]
+        assert url == "http://registry:8080/apis/registry/v2"
+        assert f"{side}.converter.apicurio.auth.password" not in config
+    shared = {setting.key for setting in FIXED} - {setting.key for setting in AVRO_FIXED} - {*converters}
+    plain = spec.config()
+    assert all(config.get(key) == plain.get(key) for key in shared if "converter." not in key)
+
+
+def test_the_registrys_password_is_a_secret_and_a_reference_stays():
+    config = AVRO.config()
+    assert config["value.converter.apicurio.auth.username"] == "ann"
+    assert secrets_of(config) == ["hidden-word"]
+    assert "hidden-word" not in str(redact(config)) + repr(AVRO)
+    referred = replace(AVRO, registry=Registry("http://r", "ann", "${env:WORD}")).config()
+    assert secrets_of(referred) == []
+    assert redact(referred)["key.converter.apicurio.auth.password"] == "${env:WORD}"
+
+
+@pytest.mark.parametrize("setting", AVRO_FIXED, ids=lambda setting: setting.key)
+def test_another_value_of_a_setting_of_avro_is_refused_with_the_reason(setting):
+    with pytest.raises(RefusedError, match=re.escape(setting.reason)):
+        replace(AVRO, overrides={setting.key: "other"}).config()
+
+
+def test_the_converter_that_keeps_null_may_be_chosen_with_avro_only():
+    chosen = {f"{side}.converter": KEEP_NULLS for side in ("key", "value")}
+    assert replace(AVRO, overrides=chosen).config() == AVRO.config() | chosen
+    with pytest.raises(RefusedError, match="decodes schemaless JSON"):
+        replace(MYSQL, overrides=chosen).config()
+
+
+@pytest.mark.parametrize("spec", [MYSQL, AVRO], ids=["json", "avro"])
+def test_the_registry_is_an_argument_and_no_override(spec):
+    with pytest.raises(RefusedError, match="follows from registry; give that instead"):
+        replace(spec, overrides={"value.converter.apicurio.registry.url": "http://elsewhere"}).config()
+
+
 def test_excluded_columns_are_not_read_by_the_connector():
     spec = replace(MYSQL, exclude={TableId("app", "orders"): ["a b", "c,d"]})
     assert spec.config()["column.exclude.list"] == r"app\.orders\.a\ b,app\.orders\.c\,d"
@@ -241,7 +297,7 @@ def test_other_properties_and_bounded_retries_can_be_set():
 
 def test_every_derived_property_is_made_by_some_specification():
     excluding = replace(MYSQL, exclude={MYSQL.tables[0]: ["a"]})
-    made = {key for spec in (*SPECS.values(), excluding) for key in spec.config()}
+    made = {key for spec in (*SPECS.values(), excluding, AVRO) for key in spec.config()}
     assert set(DERIVED) - made == {"schema.include.list"}
     assert set(OWN) <= made
 

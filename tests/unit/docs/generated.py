@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from airflow_provider_chista.clickhouse.cluster import SETTINGS
-from airflow_provider_chista.debezium.settings import ALL, DEFAULTS, DERIVED, FIXED, OWN, REFUSED
+from airflow_provider_chista.debezium.settings import (
+    ALL,
+    AVRO_CONVERTER,
+    AVRO_FIXED,
+    DEFAULTS,
+    DERIVED,
+    FIXED,
+    KEEP_NULLS,
+    OWN,
+    REFUSED,
+    Fixed,
+)
 from airflow_provider_chista.hooks.kafka import REQUIRED
 from stack.cli import _COMMANDS
 from stack.ports import DEFAULT_BASE_PORT, OFFSETS
@@ -30,6 +41,7 @@ LISTENERS = {
     "airflow_triggerer_logs": "Airflow triggerer, logs",
     "airflow_worker_logs": "Airflow tasks, logs",
     "airflow": "Airflow, UI and REST interface",
+    "registry": "Schema registry, REST interface",
     "connect": "Kafka Connect, REST interface",
     "clickhouse_tcp": "ClickHouse, native protocol",
     "kafka": "Kafka",
@@ -37,20 +49,28 @@ LISTENERS = {
 }
 
 
-def fixed_settings() -> str:
+_OTHERS = {"10": " (any other number is accepted)", AVRO_CONVERTER: f" or `{KEEP_NULLS}`"}
+
+
+def fixed_settings(settings: Iterable[Fixed] = FIXED) -> str:
     """Connector settings that keep the promises, with their reasons."""
     return _table(
         ("property", "value", "sources", "because"),
         (
             (
                 f"`{setting.key}`",
-                f"`{setting.value}`" + (" (any other number is accepted)" if setting.accepts else ""),
+                f"`{setting.value}`" + (_OTHERS[setting.value] if setting.accepts else ""),
                 _sources(setting.flavours),
                 setting.reason,
             )
-            for setting in FIXED
+            for setting in settings
         ),
     )
+
+
+def avro_settings() -> str:
+    """Those of a connector that writes Avro."""
+    return fixed_settings(AVRO_FIXED)
 
 
 def derived_settings() -> str:
@@ -146,6 +166,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "kinds in sql": ("docs/row-hash.md", kinds_in_sql),
     "expressions": ("docs/row-hash.md", types.expressions),
     "fixed settings": ("docs/connections.md", fixed_settings),
+    "avro settings": ("docs/connections.md", avro_settings),
     "derived settings": ("docs/connections.md", derived_settings),
     "own settings": ("docs/connections.md", own_settings),
     "refused settings": ("docs/connections.md", refused_settings),

@@ -81,7 +81,17 @@ def test_every_refusal_of_the_code_is_explained() -> None:
     assert [message for message in said if not any(fragment in message for fragment in QUOTED)] == []
 
 
-DECODERS = {"encodings.py", "envelope.py", "moments.py", "mysqljson.py", "pgtext.py", "sinks.py", "types.py"}
+DECODERS = {
+    "avro.py",
+    "avrobinary.py",
+    "encodings.py",
+    "envelope.py",
+    "moments.py",
+    "mysqljson.py",
+    "pgtext.py",
+    "sinks.py",
+    "types.py",
+}
 
 
 def test_every_reason_for_a_dead_letter_is_explained_and_no_other() -> None:
@@ -90,7 +100,7 @@ def test_every_reason_for_a_dead_letter_is_explained_and_no_other() -> None:
     assert [fragment for fragment in explained if not any(fragment in text for text in TEXTS)] == []
     reasons = [
         text_of(node.args[0])
-        for name, node in named_calls("DecodeError", "ValueError")
+        for name, node in named_calls("DecodeError", "ValueError", "AvroError")
         if name in DECODERS and node.args
     ]
     said = [reason for reason in reasons if reason and len(reason.replace(GAP, "").strip(" :;.")) > 8]

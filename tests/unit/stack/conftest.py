@@ -16,6 +16,7 @@ def stack(tmp_path: Path) -> Stack:
     for name in (
         f"kafka-{versions['KAFKA_VERSION']}",
         f"debezium-{versions['DEBEZIUM_VERSION']}",
+        f"apicurio-registry-{versions['APICURIO_VERSION']}",
         f"chdb-{versions['CHDB_VERSION']}",
         f"mysql-{versions['MYSQL_SERIES']}",
         f"mysql-{versions['MYSQL_SERIES']}-packages",

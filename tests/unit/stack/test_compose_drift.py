@@ -72,6 +72,20 @@ def another_maven_version(model: Model) -> None:
     command[-1] = command[-1].replace("-Ddebezium.version=3.5", "-Ddebezium.version=3.4")
 
 
+def another_converter(model: Model) -> None:
+    command = service(model, "connect-converter")["command"]
+    command[-1] = command[-1].replace("-Dapicurio.version=2.6.", "-Dapicurio.version=2.5.")
+
+
+def another_list(model: Model) -> None:
+    command = service(model, "connect-converter")["command"]
+    command[-1] = command[-1].replace(" chista.KeepNulls ", " chista.Other ")
+
+
+def a_registry_for_everyone(model: Model) -> None:
+    del service(model, "registry")["profiles"]
+
+
 def a_setting_less(model: Model) -> None:
     del service(model, "clickhouse")["environment"]["CHISTA_CLICKHOUSE_TMP_PATH"]
 
@@ -119,7 +133,10 @@ def a_connection_less(model: Model) -> None:
         (a_file_of_its_own, "mariadb: does not mount stack/config/mariadb/my.cnf"),
         (another_heap, "heap of connect"),
         (a_secret_more, "secrets of connect"),
-        (another_maven_version, "Maven properties"),
+        (another_maven_version, "Maven properties of connect-plugins"),
+        (another_converter, "Maven properties of connect-converter"),
+        (another_list, "connect-converter: does not list chista.KeepNulls"),
+        (a_registry_for_everyone, "services of the profile avro"),
         (a_setting_less, "settings of clickhouse"),
         (another_key, "AIRFLOW__CORE__FERNET_KEY of airflow-scheduler"),
         (another_login, "AIRFLOW_CONN_MYSQL_PURGE of airflow-scheduler"),

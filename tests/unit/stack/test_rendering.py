@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stack.downloads import converter_path
 from stack.errors import StackError
 from stack.services import SERVICES
 from stack.services.base import fill_in, replace_properties, setup_sql
@@ -82,3 +83,18 @@ def test_the_connect_worker_is_given_the_capture_passwords_and_no_other(stack: S
     assert sorted(given) == [
         f"CHISTA_{engine}_CAPTURE_PASSWORD" for engine in ("MARIADB", "MYSQL", "POSTGRES")
     ]
+
+
+def test_connect_knows_the_converter_once_it_was_fetched_and_is_told_to_start_again(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+):
+    (connect, registry), converter = (SERVICES["connect"], SERVICES["registry"]), converter_path(stack)
+    connect.prepare(stack)
+    assert str(converter) not in worker_places(stack)["plugin.path"]
+    registry.set_up(stack)
+    assert "restart connect" in capsys.readouterr().err
+    converter.mkdir()
+    connect.prepare(stack)
+    assert worker_places(stack)["plugin.path"].endswith(f",{converter}")
+    registry.set_up(stack)
+    assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ import pytest
 from stack.errors import StackError
 from stack.launcher import _STOP_ORDER, _in_order
 from stack.ports import OFFSETS
-from stack.services import GROUPS, SERVICES, named, select
+from stack.services import GROUPS, OPTIONAL, SERVICES, named, select
 
 
 def test_a_selection_brings_what_it_needs():
@@ -24,13 +24,15 @@ def test_a_selection_brings_what_it_needs():
 
 def test_an_unknown_service_is_refused_with_the_names_there_are():
     with pytest.raises(
-        StackError, match="no service is called 'kafak'; there are kafka, connect, clickhouse"
+        StackError, match="no service is called 'kafak'; there are kafka, connect, registry, clickhouse"
     ):
         select("mysql,kafak")
 
 
-def test_groups_hold_services_only():
-    assert {member for members in GROUPS.values() for member in members} == set(SERVICES)
+def test_groups_hold_all_services_but_those_that_are_asked_for_by_name():
+    assert {member for members in GROUPS.values() for member in members} == set(SERVICES) - set(OPTIONAL)
+    assert "registry" not in {service.name for service in select("all")}
+    assert "registry" in {service.name for service in select("data,registry")}
     assert [service.name for service in named("sources")] == ["mysql", "mariadb", "postgres"]
 
 
