@@ -34,10 +34,10 @@ _LOG_PAGE_ROWS = 5_000
 class Source(ABC):
     """A source database behind a DB-API connection.
 
-    It owns at most one control connection, opened when first needed and again when it was closed; :meth:`hashes` opens one of
-    its own. Not safe for use by several threads at once. Every method raises :class:`FatalError` when the user must change
-    something first (password, privilege, name, setting) and :class:`TransientError` when the same call can succeed later
-    (server unreachable, lock timeout, deadlock, connection lost); the message names server, database and user.
+    It owns at most one control connection, opened when first needed; :meth:`hashes` opens one of its own. Not safe for use by
+    several threads at once. Every method raises :class:`FatalError` when the user must change something first (password,
+    privilege, name, setting) and :class:`TransientError` when the same call can succeed later (server unreachable, lock
+    timeout, deadlock, connection lost); the message names server, database and user.
 
     :param connect: returns a new connection of mysqlclient, psycopg 3 or psycopg2.
     :param label: how messages call the source until it has told its address, such as an Airflow connection id.
@@ -124,8 +124,7 @@ class Source(ABC):
     ) -> list[Finding]:
         """What keeps a table from being archived or purged.
 
-        :param listed: names of child tables, of foreign keys (as the finding's subject names them) and of triggers whose
-            effects the user accepts; they are reported as ``info``.
+        :param listed: child tables, foreign keys (named as in the finding's subject) and triggers that the user accepts: ``info``.
         :param publication: the connector's publication (PostgreSQL), which must contain the table; None leaves that out.
         :param avro: whether the connector writes Avro.
         """
