@@ -36,12 +36,11 @@ class Source(ABC):
 
     It owns at most one control connection, opened when first needed; :meth:`hashes` opens one of its own. Not safe for use by
     several threads at once. Every method raises :class:`FatalError` when the user must change something first (password,
-    privilege, name, setting) and :class:`TransientError` when the same call can succeed later (server unreachable, lock
-    timeout, deadlock, connection lost); the message names server, database and user.
+    privilege, name, setting), :class:`TransientError` when the same call can succeed later (server away, lock timeout).
 
     :param connect: returns a new connection of mysqlclient, psycopg 3 or psycopg2.
     :param label: how messages call the source until it has told its address, such as an Airflow connection id.
-    :param connection: a connection that is open already and becomes the control connection.
+    :param connection: an open connection that becomes the control connection.
     """
 
     flavour: ClassVar[str]
@@ -124,7 +123,7 @@ class Source(ABC):
     ) -> list[Finding]:
         """What keeps a table from being archived or purged.
 
-        :param listed: child tables, foreign keys (named as in the finding's subject) and triggers that the user accepts: ``info``.
+        :param listed: child tables, foreign keys (named as in the finding) and triggers that the user accepts: ``info``.
         :param publication: the connector's publication (PostgreSQL), which must contain the table; None leaves that out.
         :param avro: whether the connector writes Avro.
         """
