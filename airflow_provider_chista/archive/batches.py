@@ -14,8 +14,9 @@ from typing import Any, Protocol, Self
 from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.deadletters import over_limit
 from airflow_provider_chista.archive.lease import TakenOverError
+from airflow_provider_chista.archive.records import Records
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
-from airflow_provider_chista.archive.topic import Records, TopicState
+from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.errors import FatalError, TransientError
 

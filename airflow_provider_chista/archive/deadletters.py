@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_chista.archive.ledger import Author
-from airflow_provider_chista.archive.topic import Record
+from airflow_provider_chista.archive.records import Record
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import TableId

@@ -19,8 +19,9 @@ from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.batches import BatchWriter, Sink
 from airflow_provider_chista.archive.deadletters import over_limit
 from airflow_provider_chista.archive.lease import Lease
+from airflow_provider_chista.archive.records import Records
 from airflow_provider_chista.archive.report import REACHED_END, DrainLimits, DrainReport
-from airflow_provider_chista.archive.topic import REQUEST_SECONDS, Kafka, Records, TopicState
+from airflow_provider_chista.archive.topic import REQUEST_SECONDS, Kafka, TopicState
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.errors import FatalError, TransientError
 

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from airflow_provider_chista.archive.batches import PreparedBatch
-from airflow_provider_chista.archive.topic import Records, TopicState
+from airflow_provider_chista.archive.records import Records
+from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.debezium.avro import AvroDecoder, AvroReader, decoder_of, refuse_avro
 from airflow_provider_chista.debezium.envelope import EnvelopeDecoder

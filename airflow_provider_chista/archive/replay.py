@@ -21,8 +21,9 @@ from airflow_provider_chista.archive.deadletters import Letters, LetterState, de
 from airflow_provider_chista.archive.deletes import apply_rows
 from airflow_provider_chista.archive.ledger import Author
 from airflow_provider_chista.archive.positions import version
+from airflow_provider_chista.archive.records import Record, Records
 from airflow_provider_chista.archive.sinks import TableSink
-from airflow_provider_chista.archive.topic import Record, Records, TopicState
+from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.canonical import parse_key
 from airflow_provider_chista.clickhouse import layout, sql
 from airflow_provider_chista.clickhouse.errors import translated

@@ -20,7 +20,8 @@ from airflow_provider_chista.archive.complete import OLD_KEY_HEADER, UNKNOWN_KEY
 from airflow_provider_chista.archive.deadletters import dead_letter
 from airflow_provider_chista.archive.deletes import apply_rows, quarantined
 from airflow_provider_chista.archive.positions import version
-from airflow_provider_chista.archive.topic import Record, Records, TopicState
+from airflow_provider_chista.archive.records import Record, Records
+from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_truncate, insert_block
 from airflow_provider_chista.clickhouse.types import TypeMap

@@ -7,11 +7,10 @@ calls do not return on a signal.
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from confluent_kafka import (
     Consumer,
@@ -25,6 +24,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin import OffsetSpec as _OffsetSpec  # type: ignore[attr-defined]
 
+from airflow_provider_chista.archive.records import Records
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 
 REQUEST_SECONDS = 10.0
@@ -41,8 +41,12 @@ _LIST_BYTES = 8 * 2**20
 _EARLIEST, _LATEST = _OffsetSpec.earliest(), _OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _ELECTION_SECONDS = 2.0
-_ELECTING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
-_ELECTING |= {KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.UNKNOWN_TOPIC_OR_PART}
+_ELECTING = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 """What a broker answers about a partition that was created a moment ago; asked again for so many seconds."""
 
 _GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -59,74 +63,6 @@ _FATAL = {
         "check ssl.ca.location of the Kafka connection: the file of the authority that signed the brokers' certificates"
     ),
 }
-
-
-Headers = list[tuple[str, bytes]]
-
-
-class Record(NamedTuple):
-    """One record."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
-@dataclass(slots=True)
-class Records:
-    """Records of one partition in offset order, by column: what is kept of librdkafka's messages.
-
-    :param headers: by offset, of the records that have any, as the client gives them.
-    """
-
-    partition: int
-    offsets: list[int] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    values: list[bytes | None] = field(default_factory=list)
-    headers: dict[int, list[tuple[str, bytes | None]]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def __iter__(self) -> Iterator[Record]:
-        return map(self.record, range(len(self)))
-
-    @classmethod
-    def of(cls, partition: int, records: Sequence[Record]) -> Records:
-        """Single records put together."""
-        return cls(
-            partition,
-            [record.offset for record in records],
-            [record.key for record in records],
-            [record.value for record in records],
-            {record.offset: [*record.headers] for record in records if record.headers},
-        )
-
-    def record(self, place: int) -> Record:
-        """One of the records."""
-        offset = self.offsets[place]
-        headers = [(name, value or b"") for name, value in self.headers.get(offset, ())]
-        return Record(self.partition, offset, self.keys[place], self.values[place], headers)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of keys and values."""
-        return sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
-
-    def extend(self, more: Records) -> None:
-        """Append records of the same partition with higher offsets."""
-        self.offsets += more.offsets
-        self.keys += more.keys
-        self.values += more.values
-        self.headers |= more.headers
-
-    def before(self, offset: int) -> Records:
-        """Those below an offset."""
-        count = bisect_left(self.offsets, offset)
-        headers = {at: kept for at, kept in self.headers.items() if at < offset}
-        return Records(self.partition, self.offsets[:count], self.keys[:count], self.values[:count], headers)
 
 
 class TopicMissingError(FatalError):

@@ -20,6 +20,13 @@ def author(context: Context) -> Author:
     return Author(ti.dag_id, ti.run_id, ti.task_id, ti.try_number)
 
 
+def task_name(context: Context) -> str:
+    """The task instance, whichever try it is, for leases and dead letters."""
+    ti = context["ti"]
+    mapped = f" [{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
+    return f"{ti.dag_id}.{ti.task_id}{mapped} {ti.run_id}"
+
+
 class ArchiveOperator(BaseOperator):
     """Base of the provider's operators.
 

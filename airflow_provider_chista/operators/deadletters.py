@@ -12,7 +12,7 @@ from airflow_provider_chista.archive.replay import Replay
 from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.operators.base import TableOperator, author
+from airflow_provider_chista.operators.base import TableOperator, author, task_name
 
 
 class ReplayDeadLettersOperator(TableOperator):
@@ -64,7 +64,7 @@ class ReplayDeadLettersOperator(TableOperator):
                 services.followed(name, target),
                 target,
                 DeletePolicy(self.delete_policy),
-                task=f"{who.dag_id}.{who.task_id} {who.run_id}",
+                task=task_name(context),
                 ignored=self.ignore_columns,
                 avro=services.avro,
             )

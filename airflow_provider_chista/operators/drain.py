@@ -15,7 +15,7 @@ from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.operators.base import TableOperator
+from airflow_provider_chista.operators.base import TableOperator, task_name
 
 _LOG_SECONDS = 5.0
 _DEFAULTS = DrainLimits()
@@ -126,7 +126,7 @@ class DrainTopicOperator(TableOperator):
                 truncates=TruncatePolicy(self.on_truncate),
                 refresh=table,
                 ignored=self.ignore_columns,
-                task=_name(context),
+                task=task_name(context),
                 partitions=self.partitions,
                 avro=services.avro,
                 stopped=self._stop.is_set,
@@ -139,13 +139,6 @@ class DrainTopicOperator(TableOperator):
                 raise TransientError(f"the drain of {drain.topic} was stopped; what was drained is recorded")
         self.log.info("drained %s into %s: %s", drain.topic, target, summary)
         return summary
-
-
-def _name(context: Context) -> str:
-    """The task instance, whichever try it is."""
-    ti = context["ti"]
-    mapped = f" [{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
-    return f"{ti.dag_id}.{ti.task_id}{mapped} {ti.run_id}"
 
 
 class _Progress:

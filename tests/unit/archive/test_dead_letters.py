@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.archive.deadletters import Letters, OpenLetters, dead_letter, over_limit
-from airflow_provider_chista.archive.topic import Record
+from airflow_provider_chista.archive.records import Record
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import TableId
 
