@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -122,7 +123,7 @@ def _sure(convert: Vector) -> Vector:
     def converted(values: Values) -> Values | None:
         try:
             return convert(values)
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, OverflowError, msgspec.DecodeError):
             return None
 
     return converted
