@@ -158,6 +158,12 @@ def test_large_rows_are_left_to_msgspec(monkeypatch: pytest.MonkeyPatch) -> None
     assert made(ID).read(rows) is None
 
 
+def test_large_values_are_left_to_msgspec() -> None:
+    small, large = (raws([b'{"id":1,"note":"%s"}' % (b"x" * size)]) for size in (2000, 2048))
+    assert made(ID, NOTE).read(small)
+    assert made(ID, NOTE).read(large) is None
+
+
 def test_after_rows_that_were_declined_it_rests_a_while_and_tries_again() -> None:
     column_reader, good, odd = made(ID), raws([b'{"id":1}']), raws([b"null"])
     tried = [column_reader.read(odd)]
