@@ -76,6 +76,27 @@ def _modules(kind: str, *names: str) -> dict[str, Any]:
     }
 
 
+def _rest_fields(service: str) -> dict[str, Any]:
+    """Extra fields of every REST service's connection (``hooks/rest.py``)."""
+    return {
+        "verify": {
+            "label": "Verify TLS certificate",
+            "description": f"Check the {service}'s certificate and host name; switch off only for a test.",
+            "schema": {"type": "boolean", "default": True},
+        },
+        "ca_file": {
+            "label": "CA file",
+            "description": f"Path on the Airflow workers of a PEM file that signs the {service}'s certificate.",
+            "schema": {"type": ["string", "null"], "default": None},
+        },
+        "timeout": {
+            "label": "Timeout, seconds",
+            "description": f"Longest wait for one answer of the {service}.",
+            "schema": {"type": "number", "default": 30, "minimum": 1, "maximum": 600},
+        },
+    }
+
+
 KAFKA_CONNECT: dict[str, Any] = {
     "connection-type": "kafka_connect",
     "hook-class-name": "airflow_provider_chista.hooks.kafka_connect.KafkaConnectHook",
@@ -90,23 +111,7 @@ KAFKA_CONNECT: dict[str, Any] = {
             "login": "only when the worker asks for basic authentication",
         },
     },
-    "conn-fields": {
-        "verify": {
-            "label": "Verify TLS certificate",
-            "description": "Check the worker's certificate and host name; switch off only for a test.",
-            "schema": {"type": "boolean", "default": True},
-        },
-        "ca_file": {
-            "label": "CA file",
-            "description": "Path on the Airflow workers of a PEM file that signs the worker's certificate.",
-            "schema": {"type": ["string", "null"], "default": None},
-        },
-        "timeout": {
-            "label": "Timeout, seconds",
-            "description": "Longest wait for one answer of the worker.",
-            "schema": {"type": "number", "default": 30, "minimum": 1, "maximum": 600},
-        },
-    },
+    "conn-fields": _rest_fields("worker"),
 }
 
 SCHEMA_REGISTRY: dict[str, Any] = {
@@ -124,21 +129,7 @@ SCHEMA_REGISTRY: dict[str, Any] = {
         },
     },
     "conn-fields": {
-        "verify": {
-            "label": "Verify TLS certificate",
-            "description": "Check the registry's certificate and host name; switch off only for a test.",
-            "schema": {"type": "boolean", "default": True},
-        },
-        "ca_file": {
-            "label": "CA file",
-            "description": "Path on the Airflow workers of a PEM file that signs the registry's certificate.",
-            "schema": {"type": ["string", "null"], "default": None},
-        },
-        "timeout": {
-            "label": "Timeout, seconds",
-            "description": "Longest wait for one answer of the registry.",
-            "schema": {"type": "number", "default": 30, "minimum": 1, "maximum": 600},
-        },
+        **_rest_fields("registry"),
         "worker_url": {
             "label": "URL for Kafka Connect",
             "description": "Address of the registry as the Connect worker reaches it, where it is another one.",

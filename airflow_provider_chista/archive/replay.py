@@ -238,9 +238,7 @@ class Replay:
         """
         unsure, based = set[int](), dict[int, str]()
         for record in records:
-            text = record.value or b""
-            if isinstance(self._decoder, AvroDecoder):
-                text = self._decoder.text(text)
+            text = self._decoder.text(record.value or b"")
             if not has_placeholder(text):
                 continue
             old = [value for name, value in record.headers if name == OLD_KEY_HEADER]

@@ -98,21 +98,16 @@ def _union(branches: list[tuple[Read, Skip] | None]) -> tuple[Read, Skip]:
     null = 2 * branches.index(None)
     value, behind = next(branch for branch in branches if branch)
 
-    def read(data: bytes, at: int) -> tuple[Any, int]:
-        branch = data[at]
-        if branch == null:
-            return None, at + 1
-        if branch != 2 - null:
+    def is_null(branch: int) -> bool:
+        if branch not in (null, 2 - null):
             raise AvroError(f"a union of two types has no branch {branch / 2:g}")
-        return value(data, at + 1)
+        return branch == null
+
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        return (None, at + 1) if is_null(data[at]) else value(data, at + 1)
 
     def skip(data: bytes, at: int) -> int:
-        branch = data[at]
-        if branch == null:
-            return at + 1
-        if branch != 2 - null:
-            raise AvroError(f"a union of two types has no branch {branch / 2:g}")
-        return behind(data, at + 1)
+        return at + 1 if is_null(data[at]) else behind(data, at + 1)
 
     return read, skip
 

@@ -42,6 +42,9 @@ _LARGE_VALUE = 1024
 _NULL_MEMBER = b'":null'
 """How the JSON of a member that is NULL ends, from the end of its name on."""
 
+_LIKE_NULL = ":null"
+"""How a text or a name begins that looks like one behind its quotation mark."""
+
 _LONGEST_REST = 64
 """Two calls more than decline at once, at most, behind rows that were declined."""
 
@@ -118,7 +121,7 @@ class ColumnReader:
             return True
         # Also a text that begins so looks like a member that is NULL. No column's name does, or ends in a backslash.
         texts = (values for values in table.columns if pa.types.is_string(values.type))
-        if any(pc.any(pc.starts_with(values, _NULL_MEMBER[1:].decode())).as_py() for values in texts):
+        if any(pc.any(pc.starts_with(values, _LIKE_NULL)).as_py() for values in texts):
             return False
         if self._added and b"\\u" in text:  # perhaps in a name
             return False
@@ -132,7 +135,7 @@ def reader(columns: Sequence[Column]) -> ColumnReader | None:
     """What reads rows of the columns; None when it cannot be sure of one of them."""
     # NULL of a column that rows may lack cannot be told from its lack, which only one that holds NULL allows.
     sure = all(c.sent_as in _SENT and (c.holds_null or not c.added) for c in columns)
-    named = any(c.name.startswith(_NULL_MEMBER[1:].decode()) for c in columns)
+    named = any(c.name.startswith(_LIKE_NULL) for c in columns)
     return ColumnReader(columns) if sure and not named else None
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from airflow_provider_chista.debezium.http import HttpClient
 from airflow_provider_chista.debezium.protocol import (
     ConnectorStatus,
     NotFoundError,
@@ -35,24 +36,12 @@ __all__ = [
 T = TypeVar("T")
 
 
-class KafkaConnectClient(Operations):
+class KafkaConnectClient(HttpClient, Operations):
     """Blocking client; a context manager, or call :meth:`close`. Parameters as of :class:`Operations`."""
 
     @cached_property
     def _http(self) -> httpx.Client:
         return httpx.Client(**self._options)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections to the worker."""
-        self._http.close()
 
     def info(self) -> dict[str, str]:
         """``version``, ``commit`` and ``kafka_cluster_id`` of the worker."""

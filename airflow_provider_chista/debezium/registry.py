@@ -6,12 +6,12 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from airflow_provider_chista import tls
+from airflow_provider_chista.debezium.http import HttpClient
 from airflow_provider_chista.errors import FatalError, TransientError
 
 CONVERTER_API = "/apis/registry/v2"
@@ -51,7 +51,7 @@ class Registry:
 
 
 @dataclass
-class SchemaRegistryClient:
+class SchemaRegistryClient(HttpClient):
     """Reads schemas; a context manager, or call :meth:`close`.
 
     :param url: address without a path of an interface; :param user: and :param password: for basic authentication.
@@ -66,14 +66,6 @@ class SchemaRegistryClient:
     timeout: float = 30.0
     patience: float = 10.0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @cached_property
     def _http(self) -> httpx.Client:
         return httpx.Client(
@@ -82,10 +74,6 @@ class SchemaRegistryClient:
             verify=self.verify,
             timeout=self.timeout,
         )
-
-    def close(self) -> None:
-        """Close the connections to the registry."""
-        self._http.close()
 
     def schema(self, number: int) -> str:
         """The text of a schema, by the id that records carry.
