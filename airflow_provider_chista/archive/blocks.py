@@ -13,7 +13,7 @@ from airflow_provider_chista.archive.positions import versions
 from airflow_provider_chista.arrays import Values
 from airflow_provider_chista.clickhouse import layout
 from airflow_provider_chista.clickhouse.types import StoredType
-from airflow_provider_chista.debezium.envelope import Changes
+from airflow_provider_chista.debezium.changes import Changes
 from airflow_provider_chista.model import Column
 
 

@@ -20,7 +20,7 @@ from airflow_provider_chista.canonical import KeyValue, parse_key
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_deletes
 from airflow_provider_chista.clickhouse.types import TypeMap
-from airflow_provider_chista.debezium.envelope import Change
+from airflow_provider_chista.debezium.changes import Change
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Table, TableId, names
 

@@ -19,6 +19,7 @@ from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.batches import BatchWriter, Sink
 from airflow_provider_chista.archive.deadletters import over_limit
 from airflow_provider_chista.archive.lease import Lease
+from airflow_provider_chista.archive.process import tuned
 from airflow_provider_chista.archive.records import Records
 from airflow_provider_chista.archive.report import REACHED_END, DrainLimits, DrainReport
 from airflow_provider_chista.archive.topic import REQUEST_SECONDS, Kafka, TopicState
@@ -65,11 +66,13 @@ class Drain:
         state = self.kafka.describe(topic)
         ends = self._mine(topic, self._ends(state, ends))
         if self.task is None:
-            return self._drained(state, ends, before, started, lambda: None)
+            with tuned():
+                return self._drained(state, ends, before, started, lambda: None)
         lease = Lease(self.control, self.target, topic, sorted(ends), self.task)
         lease.acquire(self.limits.seconds, self.stopped)
         try:
-            return self._drained(state, ends, before, started, lease.require)
+            with tuned():
+                return self._drained(state, ends, before, started, lease.require)
         finally:
             with suppress(TransientError):
                 lease.release()

@@ -25,6 +25,7 @@ class Records:
     """Records of one partition in offset order, by column: what is kept of librdkafka's messages.
 
     :param headers: by offset, of the records that have any, as the client gives them.
+    :param bytes: of keys and values.
     """
 
     partition: int
@@ -32,6 +33,10 @@ class Records:
     keys: list[bytes | None] = field(default_factory=list)
     values: list[bytes | None] = field(default_factory=list)
     headers: dict[int, list[tuple[str, bytes | None]]] = field(default_factory=dict)
+    bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bytes = sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -56,17 +61,13 @@ class Records:
         headers = [(name, value or b"") for name, value in self.headers.get(offset, ())]
         return Record(self.partition, offset, self.keys[place], self.values[place], headers)
 
-    @property
-    def bytes(self) -> int:
-        """Bytes of keys and values."""
-        return sum(map(len, filter(None, self.keys))) + sum(map(len, filter(None, self.values)))
-
     def extend(self, more: Records) -> None:
         """Append records of the same partition with higher offsets."""
         self.offsets += more.offsets
         self.keys += more.keys
         self.values += more.values
         self.headers |= more.headers
+        self.bytes += more.bytes
 
     def before(self, offset: int) -> Records:
         """Those below an offset."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,7 +27,8 @@ from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_truncate, insert_block
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.debezium.avro import AvroDecoder, AvroReader, decoder_of, refuse_avro
-from airflow_provider_chista.debezium.envelope import UPSERTS, Change, Changes, EnvelopeDecoder
+from airflow_provider_chista.debezium.changes import UPSERTS, Change, Changes
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Table, TableId, names
@@ -126,8 +128,7 @@ class TableSink:
         )
         blocks: list[pa.Table] = []
         chunk = min(_CHUNK, max(1, _CHUNK_BYTES * len(records) // max(1, records.bytes)))
-        for first in range(0, len(records), chunk):
-            changes = self._decoder.changes(records.values[first : first + chunk])
+        for first, changes in self._decoded(records.values, chunk):
             if changes.partial:
                 return self._prepared_by_row(state, generation, records)
             self._take_others(batch, state, generation, records, first, changes)
@@ -145,6 +146,22 @@ class TableSink:
         if blocks:
             batch.content.block = pa.concat_tables(blocks).combine_chunks()
         return batch
+
+    def _decoded(self, values: Sequence[bytes | None], chunk: int) -> Iterator[tuple[int, Changes]]:
+        """Changes of chunks of records, with the place of their first one.
+
+        Two chunks at once: while Arrow reads the rows of one, Python has its lock free for the other.
+        """
+        firsts = range(0, len(values), chunk)
+        if len(firsts) == 1:
+            yield 0, self._decoder.changes(values)
+            return
+        decoding = ThreadPoolExecutor(2, thread_name_prefix="chista-decode")
+        try:
+            chunks = decoding.map(lambda first: self._decoder.changes(values[first : first + chunk]), firsts)
+            yield from zip(firsts, chunks, strict=True)
+        finally:
+            decoding.shutdown(cancel_futures=True)
 
     def _take_others(
         self,

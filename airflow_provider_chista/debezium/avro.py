@@ -24,8 +24,9 @@ from typing import Any, Final
 import msgspec
 
 from airflow_provider_chista.debezium.avrobinary import AvroSchemaError, Read, reader, single
+from airflow_provider_chista.debezium.changes import Change, Changes
 from airflow_provider_chista.debezium.config import topic_name
-from airflow_provider_chista.debezium.envelope import Change, Changes, EnvelopeDecoder
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError
 from airflow_provider_chista.errors import FatalError
 

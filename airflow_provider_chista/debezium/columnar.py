@@ -66,25 +66,24 @@ class ColumnReader:
         self._floats = any(pa.types.is_floating(kind) for kind in self._schema.types)
         self._declined = self._resting = 0
 
-    def read(self, rows: Sequence[msgspec.Raw]) -> list[Values] | None:
+    def read(self, rows: Sequence[msgspec.Raw], text: bytes) -> list[Values] | None:
         """The rows' values by column, as msgspec makes them of the same JSON; None when that is not sure.
 
         After rows that were declined, some calls decline at once: what is odd about a table is odd again.
 
-        :param rows: JSON that msgspec found well-formed.
+        :param rows: JSON that msgspec found well-formed; :param text: the same, a row on a line.
         """
         if self._resting:
             self._resting -= 1
             return None
-        values = self._read(rows)
+        values = self._read(rows, text)
         self._declined = 0 if values else self._declined + 1
         self._resting = max(0, min(_LONGEST_REST, 2**self._declined) - 2)
         return values
 
-    def _read(self, rows: Sequence[msgspec.Raw]) -> list[Values] | None:
+    def _read(self, rows: Sequence[msgspec.Raw], text: bytes) -> list[Values] | None:
         if min(map(len, rows)) <= len(b"null"):
             return None
-        text = b"\n".join(rows)
         most = min(_MOST_BYTES, len(rows) * len(self._columns) * _LARGE_VALUE)
         if len(text) > most or (self._floats and _NEGATIVE_ZERO.search(text)):
             return None
@@ -92,7 +91,6 @@ class ColumnReader:
         try:
             table = pyarrow.json.read_json(
                 source,
-                memory_pool=pa.system_memory_pool(),
                 read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
                 parse_options=pyarrow.json.ParseOptions(
                     explicit_schema=self._schema, unexpected_field_behavior="error"

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import compress
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ import msgspec
 
 from airflow_provider_chista.arrays import Values
 from airflow_provider_chista.canonical import SEPARATOR
+from airflow_provider_chista.debezium.changes import UPSERTS, Change, Changes, Source, Transaction
 from airflow_provider_chista.debezium.columnar import reader
 from airflow_provider_chista.debezium.encodings import canonical_text
 from airflow_provider_chista.debezium.rows import NULL, DecodeError, Guard, RowDecoder, SchemaDriftError
@@ -35,7 +35,6 @@ _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TOGETHER = 250
 """Records that are decoded by one call, as long as all are usual; a bad one costs the work for so many."""
 
-UPSERTS = frozenset("rcu")
 _OTHERS = frozenset("dtm")
 
 _JDBC = "postgresql"
@@ -47,72 +46,6 @@ class _After(msgspec.Struct):
 
 
 _AFTER = msgspec.json.Decoder(_After)
-
-
-class _Transaction(msgspec.Struct):
-    id: str
-
-
-class _Source(msgspec.Struct):
-    connector: str
-    ts_ms: int
-    gtid: str | None = None
-    tx_id: int | None = msgspec.field(default=None, name="txId")
-
-    def transaction(self, block: _Transaction | None) -> str:
-        """Identity of the transaction: GTID on MySQL and MariaDB, xid on PostgreSQL, else the transaction block's id.
-
-        PostgreSQL's ``transaction.id`` differs from event to event of one transaction, so it is not used there.
-        """
-        if self.tx_id is not None:
-            return str(self.tx_id)
-        if self.gtid is not None:
-            return self.gtid
-        return block.id if block else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A decoded change event.
-
-    :param op: ``r``, ``c``, ``u``, ``d`` or ``t``.
-    :param row: for r, c and u one decoded value per column of the table, then of its columns that are gone at the source
-        (``debezium/encodings.py`` says how each kind is decoded); else empty. A value may be :data:`UNCHANGED`.
-    :param transaction: identity of the source transaction; empty for snapshot rows.
-    :param source_time_ms: commit time at the source, milliseconds since 1970 UTC.
-    :param partial: whether a value of the row may be :data:`UNCHANGED`.
-    """
-
-    op: str
-    row: tuple[Any, ...]
-    transaction: str
-    source_time_ms: int
-    partial: bool = False
-
-
-@dataclass(slots=True)
-class Changes:
-    """What many records of one topic are; all places count from the first of them.
-
-    :param places: place of each row's record, ascending.
-    :param columns: decoded values of these rows, for each column as in :attr:`Change.row`.
-    :param ops: ``r``, ``c`` or ``u`` of each row, and :param times: commit times, milliseconds since 1970 UTC.
-    :param others: by place, changes without a row; None for a tombstone.
-    :param errors: by place, why a record cannot be decoded.
-    :param drift: why the record at ``upto`` has other columns than the table.
-    :param upto: place of the first record that was not decoded.
-    :param partial: a row may lack values: nothing was decoded, the records are to be decoded one by one.
-    """
-
-    places: list[int] = field(default_factory=list)
-    columns: list[Values] = field(default_factory=list)
-    ops: list[str] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    others: dict[int, Change | None] = field(default_factory=dict)
-    errors: dict[int, DecodeError] = field(default_factory=dict)
-    drift: SchemaDriftError | None = None
-    upto: int = 0
-    partial: bool = False
 
 
 class _Time(msgspec.Struct, gc=False):
@@ -153,7 +86,7 @@ class EnvelopeDecoder:
         )
         self._shapes = shapes(columns)
         self._key_row = RowDecoder(keys, [given[column.name] for column in keys])
-        fields: list[Any] = [("op", str), ("source", _Source), ("transaction", _Transaction | None, None)]
+        fields: list[Any] = [("op", str), ("source", Source), ("transaction", Transaction | None, None)]
         whole, partial = (
             msgspec.defstruct("Envelope", [*fields, ("after", after, None)])
             for after in (self._row.struct | None, msgspec.Raw)
@@ -176,7 +109,7 @@ class EnvelopeDecoder:
 
     def changes(self, values: Sequence[bytes | None]) -> Changes:
         """The changes of many records' values, each as :meth:`change` decodes it, up to a record with other columns."""
-        if self._reader is None and self._lacks_values(values):
+        if self._reader is None and self._shapes and self._lacks_values(b"\n".join(filter(None, values))):
             return Changes(partial=True)
         found = Changes(upto=len(values))
         events: list[Any] = []
@@ -189,17 +122,15 @@ class EnvelopeDecoder:
             elif not self._take_each(found, events, first, part):
                 break
         rows = [event.after for event in events]
-        if self._reader and self._lacks_values(rows):
+        text = b"\n".join(rows) if self._reader else b""
+        if self._lacks_values(text):
             return Changes(partial=True)
-        self._add_rows(found, events, self._sent(found, events, rows, values))
+        self._add_rows(found, events, self._sent(found, events, rows, text, values))
         return found
 
-    def _lacks_values(self, texts: Iterable[bytes | None]) -> bool:
-        """Whether PostgreSQL may have left out values of one of the rows."""
-        if not self._shapes:
-            return False
-        together = b"\n".join(filter(None, texts))
-        return any(shape in together for shape in self._shapes)
+    def _lacks_values(self, text: bytes) -> bool:
+        """Whether PostgreSQL may have left out values of one of the rows in a text."""
+        return any(shape in text for shape in self._shapes)
 
     def _upserts(self, values: Sequence[Any]) -> list[Any] | None:
         """Envelopes of records that all have rows; None when one has none, or cannot be decoded."""
@@ -240,46 +171,65 @@ class EnvelopeDecoder:
         return True
 
     def _sent(
-        self, found: Changes, events: list[Any], rows: list[Any], values: Sequence[bytes | None]
+        self,
+        found: Changes,
+        events: list[Any],
+        rows: list[Any],
+        text: bytes,
+        values: Sequence[bytes | None],
     ) -> Iterable[Values]:
         """Values of the events' rows by column, as they were sent; events with wrong rows are taken out."""
         if self._reader is None or not rows:
             return self._row.sent(rows)
-        sent = self._reader.read(rows)
-        if sent is None:
-            structs = self._structs(found, events, values)
-            if 0 < len(structs) < len(rows):
-                sent = self._reader.read([event.after for event in events])
-            if sent is None:
-                return self._row.sent(structs)
-        return sent
+        sent = self._reader.read(rows, text)
+        return self._row.sent(self._structs(found, events, values)) if sent is None else sent
 
     def _structs(self, found: Changes, events: list[Any], values: Sequence[bytes | None]) -> list[Any]:
         """Rows decoded strictly; events with wrong ones are taken out, and all behind one with other columns."""
-        with suppress(*_MALFORMED):
-            return [self._after.decode(event.after) for event in events]
-        structs, places, right = [], [], []
-        for place, event in zip(found.places, events, strict=True):
+        structs: list[Any] = []
+        right: list[int] = []
+        for first in range(0, len(events), _TOGETHER):
+            part = events[first : first + _TOGETHER]
+            try:
+                structs += [self._after.decode(event.after) for event in part]
+            except _MALFORMED:
+                if not self._take_structs(found, structs, right, first, part, values):
+                    break
+            else:
+                right += range(first, first + len(part))
+        if len(right) < len(events):
+            found.places = [found.places[at] for at in right]
+            events[:] = [events[at] for at in right]
+            for taken in (found.others, found.errors):
+                for place in [place for place in taken if place >= found.upto]:
+                    del taken[place]
+        return structs
+
+    def _take_structs(
+        self,
+        found: Changes,
+        structs: list[Any],
+        right: list[int],
+        first: int,
+        events: Sequence[Any],
+        values: Sequence[bytes | None],
+    ) -> bool:
+        """Take rows one by one; False when one has other columns than the table."""
+        for at, event in enumerate(events, first):
             try:
                 structs.append(self._after.decode(event.after))
             except _MALFORMED:
-                if not self._take_other(found, place, values[place] or b""):
-                    break
+                if not self._take_other(found, found.places[at], values[found.places[at]] or b""):
+                    return False
             else:
-                places.append(place)
-                right.append(event)
-        found.places, events[:] = places, right
-        for taken in (found.others, found.errors):
-            for place in [place for place in taken if place >= found.upto]:
-                del taken[place]
-        return structs
+                right.append(at)
+        return True
 
     def _add_rows(self, found: Changes, events: list[Any], sent: Iterable[Values]) -> None:
         ops = [event.op for event in events]
         reads: Sequence[bool] = ()
         if self._row.tells_reads:
-            jdbc = [event.source.connector == _JDBC for event in events]
-            reads = [op == "r" and by for op, by in zip(ops, jdbc, strict=True)]
+            reads = [event.op == "r" and event.source.connector == _JDBC for event in events]
         found.columns, wrong = self._row.columns_of(sent, len(events), reads)
         times = [event.source.ts_ms for event in events]
         if wrong:

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_chista.arrays import as_list
 from airflow_provider_chista.clickhouse.guards import Between, Digits, Fraction, Guard
 from airflow_provider_chista.clickhouse.types import TypeMap
-from airflow_provider_chista.debezium.envelope import UPSERTS, Change, Changes, EnvelopeDecoder
+from airflow_provider_chista.debezium.changes import UPSERTS, Change, Changes
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.debezium.toast import has_placeholder
 from airflow_provider_chista.model import Column, Kind, Table, TableId

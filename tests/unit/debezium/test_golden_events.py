@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.clickhouse.types import TypeMap
-from airflow_provider_chista.debezium.envelope import Change, EnvelopeDecoder
+from airflow_provider_chista.debezium.changes import Change
+from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import DecodeError, SchemaDriftError
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Column, Kind, Table
