@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -23,6 +24,15 @@ def as_array(values: Values, kind: pa.DataType) -> pa.Array[Any]:
 def as_list(values: Values) -> Sequence[Any]:
     """The values as Python's."""
     return values.to_pylist() if isinstance(values, pa.Array) else values
+
+
+def joined(parts: Sequence[Values]) -> Values:
+    """Values of several parts one behind the other; as an array if one of them is, and its type holds all."""
+    arrays = [part for part in parts if isinstance(part, pa.Array)]
+    if arrays:
+        with suppress(pa.ArrowException, TypeError, ValueError, OverflowError):
+            return pa.concat_arrays([as_array(part, arrays[0].type) for part in parts])
+    return [value for part in parts for value in as_list(part)]
 
 
 def kept(values: Values, which: Sequence[bool]) -> Values:

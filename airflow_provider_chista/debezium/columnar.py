@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -48,7 +48,19 @@ _LIKE_NULL = ":null"
 _LONGEST_REST = 64
 """Two calls more than decline at once, at most, behind rows that were declined."""
 
+_AT_ROW = re.compile(r" in row (\d+)$")
+"""How some of the reader's errors end."""
+
 _NEGATIVE_ZERO = re.compile(rb":\s*-0\s*[,}]")
+
+
+class Declined(NamedTuple):
+    """Rows that are not surely what msgspec makes of them.
+
+    :param row: the first one that the reader could not read, if that was the reason and it said so.
+    """
+
+    row: int | None = None
 
 
 class ColumnReader:
@@ -66,8 +78,8 @@ class ColumnReader:
         self._floats = any(pa.types.is_floating(kind) for kind in self._schema.types)
         self._declined = self._resting = 0
 
-    def read(self, rows: Sequence[msgspec.Raw], text: bytes) -> list[Values] | None:
-        """The rows' values by column, as msgspec makes them of the same JSON; None when that is not sure.
+    def read(self, rows: Sequence[msgspec.Raw], text: bytes) -> list[Values] | Declined:
+        """The rows' values by column, as msgspec makes them of the same JSON, if that is sure.
 
         After rows that were declined, some calls decline at once: what is odd about a table is odd again.
 
@@ -75,18 +87,18 @@ class ColumnReader:
         """
         if self._resting:
             self._resting -= 1
-            return None
+            return Declined()
         values = self._read(rows, text)
-        self._declined = 0 if values else self._declined + 1
+        self._declined = self._declined + 1 if values == Declined() else 0
         self._resting = max(0, min(_LONGEST_REST, 2**self._declined) - 2)
         return values
 
-    def _read(self, rows: Sequence[msgspec.Raw], text: bytes) -> list[Values] | None:
+    def _read(self, rows: Sequence[msgspec.Raw], text: bytes) -> list[Values] | Declined:
         if min(map(len, rows)) <= len(b"null"):
-            return None
+            return Declined()
         most = min(_MOST_BYTES, len(rows) * len(self._columns) * _LARGE_VALUE)
         if len(text) > most or (self._floats and _NEGATIVE_ZERO.search(text)):
-            return None
+            return Declined()
         source: Any = pa.BufferReader(text)
         try:
             table = pyarrow.json.read_json(
@@ -97,15 +109,16 @@ class ColumnReader:
                 ),
             )
             table.validate(full=True)
-        except pa.ArrowException:
-            return None
+        except pa.ArrowException as error:
+            at = _AT_ROW.search(str(error))
+            return Declined(int(at[1]) if at else None)
         if table.num_rows != len(rows) or not self._complete(table, text):
-            return None
+            return Declined()
         values = [
             check(column.combine_chunks()) for check, column in zip(self._checks, table.columns, strict=True)
         ]
         certain = [some for some in values if some is not None]
-        return certain if len(certain) == len(values) else None
+        return certain if len(certain) == len(values) else Declined()
 
     def _complete(self, table: pa.Table, text: bytes) -> bool:
         """Whether each NULL was sent as one, except for columns that a row may lack, and is in a column that holds it."""

@@ -23,7 +23,7 @@ import msgspec
 from airflow_provider_chista.arrays import Values
 from airflow_provider_chista.canonical import SEPARATOR
 from airflow_provider_chista.debezium.changes import UPSERTS, Change, Changes, Source, Transaction
-from airflow_provider_chista.debezium.columnar import reader
+from airflow_provider_chista.debezium.columnar import Declined, reader
 from airflow_provider_chista.debezium.encodings import canonical_text
 from airflow_provider_chista.debezium.rows import NULL, DecodeError, Guard, RowDecoder, SchemaDriftError
 from airflow_provider_chista.debezium.toast import has_placeholder, shapes
@@ -34,6 +34,9 @@ _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _TOGETHER = 250
 """Records that are decoded by one call, as long as all are usual; a bad one costs the work for so many."""
+
+_SUSPECTS = 8
+"""Rows of a chunk that are looked at because the fast reader named them; with more, all are decoded strictly."""
 
 _OTHERS = frozenset("dtm")
 
@@ -181,8 +184,34 @@ class EnvelopeDecoder:
         """Values of the events' rows by column, as they were sent; events with wrong rows are taken out."""
         if self._reader is None or not rows:
             return self._row.sent(rows)
-        sent = self._reader.read(rows, text)
-        return self._row.sent(self._structs(found, events, values)) if sent is None else sent
+        for _ in range(_SUSPECTS):
+            sent = self._reader.read(rows, text)
+            if not isinstance(sent, Declined):
+                return sent
+            if sent.row is None or not self._take_out(found, events, rows, sent.row, values):
+                break
+            text = b"\n".join(rows)
+        return self._row.sent(self._structs(found, events, values))
+
+    def _take_out(
+        self,
+        found: Changes,
+        events: list[Any],
+        rows: list[Any],
+        at: int,
+        values: Sequence[bytes | None],
+    ) -> bool:
+        """Take a row out that cannot be decoded; False when it can, or has other columns, or is the only one."""
+        place = found.places[at]
+        try:
+            self._after.decode(rows[at])
+        except _MALFORMED:
+            if len(rows) == 1 or not self._take_other(found, place, values[place] or b""):
+                return False
+        else:
+            return False
+        del found.places[at], events[at], rows[at]
+        return True
 
     def _structs(self, found: Changes, events: list[Any], values: Sequence[bytes | None]) -> list[Any]:
         """Rows decoded strictly; events with wrong ones are taken out, and all behind one with other columns."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from airflow_provider_chista.arrays import Values, as_list, kept
+from airflow_provider_chista.arrays import Values, as_list, joined, kept
 from airflow_provider_chista.debezium.encodings import DECODERS
 from airflow_provider_chista.debezium.toast import UNCHANGED, is_unchanged
 from airflow_provider_chista.debezium.vectors import Vector, vector
@@ -43,8 +43,9 @@ class Guard(Protocol):
 
 NULL = msgspec.Raw(b"null")
 
-_FEW = 64
-"""Values that are converted one by one rather than in yet smaller parts."""
+_PARTS, _FEW = 16, 64
+"""Parts of a column of which some values are not usual, and the fewest values of one: more parts would be more calls, each
+of which may wait for Python's lock."""
 
 
 class RowDecoder:
@@ -118,7 +119,7 @@ class RowDecoder:
         wrong: dict[int, DecodeError] = {}
         read = any(reads)
         columns = [
-            self._decoded(field, values, reads, read, 0, wrong)
+            self._decoded(field, values, reads, read, wrong)
             for field, values in zip(self._fields, sent, strict=True)
         ]
         if wrong:
@@ -132,25 +133,25 @@ class RowDecoder:
         sent: Values,
         reads: Sequence[bool],
         read: bool,
-        first: int,
         wrong: dict[int, DecodeError],
     ) -> Values:
-        """Decoded values of one column: at once where all are of the usual shape, else of ever smaller parts.
+        """Decoded values of one column: at once where all are of the usual shape, else by parts, else one by one.
 
-        :param read: whether any row was read through JDBC; :param first: place of the first value.
+        :param read: whether any row was read through JDBC.
         """
         convert = field.convert_reads if read else field.convert
-        values = convert(sent) if convert else None
-        if values is not None and (field.guard is None or field.guard.holds(values)):
+        if convert is None:
+            return _one_by_one(field, as_list(sent), reads, 0, wrong)
+        values = _together(field, convert, sent)
+        if values is not None:
             return values
-        if convert is None or len(sent) <= _FEW:
-            return _one_by_one(field, as_list(sent), reads, first, wrong)
-        part = max(_FEW, -(-len(sent) // 8))
-        return [
-            value
-            for at in range(0, len(sent), part)
-            for value in as_list(self._decoded(field, sent[at : at + part], reads, read, first + at, wrong))
-        ]
+        size = max(_FEW, -(-len(sent) // _PARTS))
+        parts = []
+        for first in range(0, len(sent), size):
+            part = sent[first : first + size]
+            values = _together(field, convert, part)
+            parts.append(_one_by_one(field, as_list(part), reads, first, wrong) if values is None else values)
+        return joined(parts)
 
     def misfit(self, names: Collection[str]) -> tuple[set[str], set[str]]:
         """Columns that a row of these names lacks, and those that are not known."""
@@ -208,6 +209,12 @@ class _Field(NamedTuple):
             return step(value)
         except (ValueError, TypeError, msgspec.DecodeError) as error:
             raise DecodeError(f"column {self.name}: {error}") from error
+
+
+def _together(field: _Field, convert: Vector, sent: Values) -> Values | None:
+    """Decoded values, if all are of the usual shape and the archive's column holds them."""
+    values = convert(sent)
+    return values if values is not None and (field.guard is None or field.guard.holds(values)) else None
 
 
 def _one_by_one(

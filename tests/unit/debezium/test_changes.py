@@ -189,3 +189,42 @@ def test_a_guard_says_of_a_column_what_it_says_of_its_values(
         with pytest.raises(ValueError, match=r"outside|digits"):
             guard(value)
         assert not guard.holds([*held, value, None])
+
+
+@pytest.mark.parametrize("wrong", [1, 5, 7, 8, 9, 40])
+def test_rows_with_wrong_types_are_taken_out_few_or_many(wrong: int) -> None:
+    chance = random.Random(wrong)
+    sent = ['"7"'] * wrong + [str(number) for number in range(2_000)]
+    chance.shuffle(sent)
+    decoder = EnvelopeDecoder(
+        Table(TableId("s", "t"), (ID, Column("c", "int", Kind.INT32, nullable=True)), ("id",))
+    )
+    changes = require_same(decoder, [event(each, "c", "mysql") for each in sent])
+    assert (len(changes.errors), len(changes.places)) == (wrong, 2_000)
+
+
+@pytest.mark.parametrize("only", [1, 2])
+def test_rows_that_all_have_wrong_types_leave_none(only: int) -> None:
+    decoder = EnvelopeDecoder(
+        Table(TableId("s", "t"), (ID, Column("c", "int", Kind.INT32, nullable=True)), ("id",))
+    )
+    assert len(require_same(decoder, [event('"7"', "c", "mysql")] * only).errors) == only
+
+
+@pytest.mark.parametrize("place", [0, 50, 60, 99])
+@pytest.mark.parametrize("other", ["lacks", "more"])
+def test_nothing_behind_a_row_with_other_columns_is_taken_whatever_is_wrong_around_it(
+    place: int, other: str
+) -> None:
+    sent = [event('"7"' if number % 20 == 10 else "7", "c", "mysql") for number in range(100)]
+    sent[place] = sent[place].replace(b'"c":', b'"c":7,"more":') if other == "more" else _without_c()
+    decoder = EnvelopeDecoder(
+        Table(TableId("s", "t"), (ID, Column("c", "int", Kind.INT32, nullable=True)), ("id",))
+    )
+    changes = require_same(decoder, sent)
+    assert (changes.upto, bool(changes.drift)) == (place, True)
+    assert all(at < place for at in changes.errors)
+
+
+def _without_c() -> bytes:
+    return event("7", "c", "mysql").replace(b',"c":7', b"")

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_chista.arrays import Values, as_list
 from airflow_provider_chista.debezium import columnar
-from airflow_provider_chista.debezium.columnar import ColumnReader, reader
+from airflow_provider_chista.debezium.columnar import ColumnReader, Declined, reader
 from airflow_provider_chista.debezium.envelope import EnvelopeDecoder
 from airflow_provider_chista.debezium.rows import RowDecoder
 from airflow_provider_chista.model import Column, Kind, Table, TableId
@@ -40,7 +40,8 @@ def raws(rows: Sequence[bytes]) -> list[msgspec.Raw]:
 
 
 def tried(by: ColumnReader, rows: Sequence[msgspec.Raw]) -> list[Values] | None:
-    return by.read(rows, b"\n".join(rows))
+    found = by.read(rows, b"\n".join(rows))
+    return None if isinstance(found, Declined) else found
 
 
 def read(columns: Sequence[Column], rows: Sequence[bytes]) -> list[Sequence[Any]] | None:
@@ -179,6 +180,14 @@ def test_after_rows_that_were_declined_it_rests_a_while_and_tries_again() -> Non
         rests += 1
     assert (declined, rests) == ([None] * 3, 2)
     assert tried(column_reader, good)
+
+
+def test_it_names_a_row_that_it_cannot_read_and_does_not_rest_for_it() -> None:
+    column_reader = made(ID)
+    rows = raws([b'{"id":1}', b'{"id":2}', b'{"id":"3"}', b'{"id":4}'])
+    for _ in range(3):
+        assert column_reader.read(rows, b"\n".join(rows)) == Declined(2)
+    assert tried(column_reader, rows[:2])
 
 
 TOKENS = [
