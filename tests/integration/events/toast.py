@@ -16,7 +16,7 @@ from airflow_provider_chista.debezium.toast import has_placeholder
 from airflow_provider_chista.model import TableId
 from tests.integration.support import services
 from tests.integration.support.archives import Archive
-from tests.integration.support.engines import Connector, connector
+from tests.integration.support.engines import Connector, connector, wait_for
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,9 @@ def toasted_connector(*, avro: bool = False) -> Iterator[Connector]:
         )
         services.create_topic(topic_name(made.name, TableId(schema, "split")), partitions=2)
         made.register()
+        # What happens before it streams is in the snapshot, where nothing is left out.
+        streams = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{made.name}' AND active"
+        wait_for(lambda: made.engine.query(streams))
         yield made
 
 
