@@ -44,6 +44,8 @@ class ArchiveTable:
     :param exclude: columns to leave out; :param column_types: ClickHouse types by column; see
         :class:`CreateArchiveTableOperator`.
     :param on_truncate: what a TRUNCATE at the source does: ``stop`` or ``keep``.
+    :param repair: whether rows that the stream did not carry exactly are read from the source
+        (:class:`VerifyArchiveOperator`).
     """
 
     source: str
@@ -54,6 +56,7 @@ class ArchiveTable:
     exclude: Sequence[str] = ()
     column_types: Mapping[str, Any] | None = None
     on_truncate: str = "stop"
+    repair: bool = False
 
     @property
     def group(self) -> str:
@@ -216,7 +219,9 @@ def _archive(
         task_id="drain", on_truncate=table.on_truncate, **ends, **_TO_THE_BARRIER, **pair
     )
     drained = TopicDrainedSensor(task_id="drained", **ends, **pair)
-    verify = VerifyArchiveOperator(task_id="verify", time_column=table.time_column, **stream, **pair)
+    verify = VerifyArchiveOperator(
+        task_id="verify", time_column=table.time_column, repair=table.repair, **stream, **pair
+    )
     drain >> drained >> verify
     return drain, verify
 

@@ -14,6 +14,7 @@ DAY = 86_400 * MICROSECONDS
 
 INFINITY = 2**64
 """Stands for ``infinity``, its negative for ``-infinity``; no date or timestamp of any source is as large."""
+_INFINITIES = {"infinity": INFINITY, "-infinity": -INFINITY}
 
 _EPOCH = date(1970, 1, 1).toordinal()
 FIRST_DAY = date.min.toordinal() - _EPOCH
@@ -61,6 +62,36 @@ def timestamp_text(microsecond: int) -> str:
     day, rest = divmod(microsecond, DAY)
     text = date_text(day)
     return f"{text.removesuffix(' BC')} {time_text(rest)}{' BC' if text.endswith('BC') else ''}"
+
+
+def any_day_of(text: str) -> int:
+    """The date of a canonical text: the inverse of :func:`date_text`.
+
+    :raises ValueError: it is none of the calendar, such as MySQL's 0000-00-00.
+    """
+    if text in _INFINITIES:
+        return _INFINITIES[text]
+    year, month, day = map(int, text.removesuffix(" BC").split("-"))
+    if text.endswith(" BC"):
+        year = 1 - year
+    eras = (year - 1) // ERA_YEARS
+    try:
+        moved = date(year - eras * ERA_YEARS, month, day)
+    except ValueError:
+        raise ValueError(f"{text} is no date of the calendar") from None
+    return moved.toordinal() - _EPOCH + eras * ERA_DAYS
+
+
+def any_microsecond_of(text: str) -> int:
+    """The timestamp of a canonical text: the inverse of :func:`timestamp_text`; errors as :func:`any_day_of`."""
+    if text in _INFINITIES:
+        return _INFINITIES[text]
+    day, time = text.removesuffix(" BC").split(" ")
+    hours, minutes, seconds = time.split(":")
+    whole, fraction = seconds.split(".")
+    passed = (int(hours) * 60 + int(minutes)) * 60 + int(whole)
+    days = any_day_of(f"{day} BC" if text.endswith(" BC") else day)
+    return days * DAY + passed * MICROSECONDS + int(fraction)
 
 
 def time_text(microseconds: int) -> str:

@@ -11,7 +11,7 @@ may have removed the rows before them. What the archive holds of the very same r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from airflow_provider_chista.clickhouse import layout, rowhash, sql
 from airflow_provider_chista.clickhouse.errors import translated
 from airflow_provider_chista.clickhouse.load import key_file, query_with
 from airflow_provider_chista.clickhouse.types import NETSTRING, TypeMap
+from airflow_provider_chista.debezium.encodings import decoded
 from airflow_provider_chista.debezium.toast import UNCHANGED
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Column, Kind, Table, TableId
@@ -31,13 +32,6 @@ OLD_KEY_HEADER = "__debezium.oldkey"
 
 UNKNOWN_KEY = "?"
 """Stands for the old key of a row whose old key's events may not have been drained; no row key looks so."""
-
-_DECODED: dict[Kind, Callable[[str], Any]] = {
-    Kind.TEXT: lambda text: text.split(":", 1)[1],
-    Kind.BYTES: bytes.fromhex,
-    Kind.DECIMAL: str,
-}
-"""From a canonical field text to the decoded value, for the kinds that PostgreSQL stores out of line."""
 
 
 @dataclass(slots=True)
@@ -134,7 +128,7 @@ class Completion:
 
     def _decodable(self, column: Column) -> Kind:
         kind = column.archived_as
-        if kind not in _DECODED:
+        if kind not in _EMPTY:
             raise FatalError(
                 f"column {column.name} ({column.declared}) was left out of an event as unchanged, which only texts, bytes "
                 "and decimals can be; set REPLICA IDENTITY FULL on the table"
@@ -178,7 +172,7 @@ class Completion:
                 if text == NULL:
                     row[index] = None
                 elif text is not None:
-                    row[index] = _DECODED[self._decodable(column)](text)
+                    row[index] = decoded(self._decodable(column), text)
             archived[wanted_by] = _Archived(found, bool(deleted), row)
         return archived
 
@@ -216,4 +210,5 @@ _SHOWN: dict[Kind, str] = {
 """SQL of the canonical text of a value that is at hand as text."""
 
 _EMPTY: dict[Kind, Any] = {Kind.TEXT: "", Kind.BYTES: b"", Kind.DECIMAL: "0"}
-"""What a column that cannot be NULL holds in a row that is marked as incomplete in it."""
+"""The kinds that PostgreSQL stores out of line, with what a column that cannot be NULL holds in a row that is marked as
+incomplete in it."""

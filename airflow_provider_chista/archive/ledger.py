@@ -1,7 +1,8 @@
 """The ledger: what happened to each window of each table, who did it, and the proof; append-only, in ClickHouse.
 
-Stages of a window: ``verified`` or ``mismatched``, ``approved`` or ``rejected``, ``intent``, ``deleted``, ``sealed``. A proof
-is named by its ``verify_id``; approval and purge refer to that proof and to no other.
+Stages of a window: ``repaired`` where rows had to be mended, ``verified`` or ``mismatched``, ``approved`` or ``rejected``,
+``intent``, ``deleted``, ``sealed``. A proof is named by its ``verify_id``; approval and purge refer to that proof and to no
+other.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _BATCHES = uuid.UUID("6f0c2a5e-0d3b-5f0e-9d55-6a0e5c3a9b11")
 class Stage(StrEnum):
     """What a ledger entry records."""
 
+    REPAIRED = "repaired"
     VERIFIED = "verified"
     MISMATCHED = "mismatched"
     APPROVED = "approved"

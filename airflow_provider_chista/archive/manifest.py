@@ -168,6 +168,17 @@ class Manifests:
             )
         return {key: (row_hash, version) for key, row_hash, version in rows}
 
+    def newest_versions(self, row_keys: Sequence[str]) -> dict[str, int]:
+        """The highest version that the archive has of each of these keys, deleted rows included."""
+        with translated(f"reading versions of {len(row_keys)} keys in {self.target}"):
+            rows = query_with(
+                self.control.client,
+                f"SELECT {self._row_key} AS {_KEY}, max({sql.ROW}.{layout.VERSION}) FROM {sql.table(self.target)}"
+                f" AS {sql.ROW} WHERE {self._among()} GROUP BY {_KEY}",
+                self._keys(row_keys),
+            )
+        return {row[0]: row[1] for row in rows}
+
     def fields(self, row_keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
         """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
         if not row_keys:

@@ -20,6 +20,7 @@ from airflow_provider_chista.errors import FatalError
 
 MAX_GENERATION = 2**12 - 1
 MAX_OFFSET = 2**48 - 1
+LAST_REPAIR = 2**4 - 1
 
 
 def version(generation: int, offset: int, repair: int = 0) -> int:
@@ -118,6 +119,16 @@ def _planned(
         for row in rows
         if row["first"] == starts.get(row["partition"]) and row["next_offset"] > row["first"]
     }
+
+
+def generation_of(control: Control, target: str) -> int:
+    """The newest generation that was drained into a target; 0 when none was."""
+    return int(
+        control.rows(
+            f"SELECT max(generation) AS generation FROM {control.name('positions')} WHERE target = {{target:String}}",
+            {"target": target},
+        )[0]["generation"]
+    )
 
 
 def recorded(control: Control, target: str, topic: str, generation: int) -> dict[int, int]:

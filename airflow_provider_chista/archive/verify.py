@@ -1,7 +1,7 @@
 """The proof: (row key, row hash) of source and archive, streamed in key order and merged with bounded memory.
 
 A difference is not a failure until the capture has passed it: the archive is caught up, the whole comparison is done
-again over a new manifest, and only what still differs is read by value and reported.
+again over a new manifest, and only what still differs is read by value and reported, or repaired and compared again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.repair import CHUNK, Repair
 from airflow_provider_chista.archive.settle import recover_all
 from airflow_provider_chista.canonical import parse_key, sort_key
 from airflow_provider_chista.errors import FatalError
@@ -128,88 +129,173 @@ def verify(
     window: Window | None,
     *,
     catch_up: Callable[[], None],
+    repairs: int = 0,
     log: Callable[[str], None] = lambda text: None,
 ) -> Proof:
     """Prove that the archive holds every row of the window exactly as the source has it.
 
-    :param catch_up: brings the archive to the source's present state; called once when the first comparison differs.
+    :param catch_up: brings the archive to the source's present state; called once when the first comparison differs, and
+        once more when one behind a repair does.
+    :param repairs: the most rows that are repaired when they still differ (``archive/repair.py``); 0: none is. With more
+        differing rows nothing is repaired.
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
     """
-    table = manifests.table
-    kinds = table.key_kinds
-    for attempt in (1, 2):
+    verification = _Verification(source, manifests, ledger, window, catch_up, log)
+    outcome = verification.outcome()
+    if isinstance(outcome, Differences) and verification.repair(outcome, repairs):
+        outcome = verification.outcome()
+    if isinstance(outcome, Differences):
+        raise verification.failure(outcome)
+    return outcome
+
+
+@dataclass(slots=True)
+class _Verification:
+    """Comparisons of one window, one after the other.
+
+    :param catch_up: as of :func:`verify`.
+    :param verify_id: of the latest; :param rows: that the source had then.
+    :param refused: by row key, why it could not be repaired.
+    """
+
+    source: Source
+    manifests: Manifests
+    ledger: Ledger
+    window: Window | None
+    catch_up: Callable[[], None]
+    log: Callable[[str], None]
+    verify_id: str = ""
+    rows: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def outcome(self) -> Proof | Differences:
+        """The proof, or what still differs after the capture has passed it."""
+        found = self._compared()
+        if isinstance(found, Proof):
+            return found
+        self.log(f"{self._told(found)}; waiting for the capture to pass them, then comparing again")
+        self.manifests.drop([self.verify_id])
+        self.catch_up()
+        return self._compared()
+
+    def _compared(self) -> Proof | Differences:
+        """Compare once; a proof is recorded."""
+        source, manifests, ledger = self.source, self.manifests, self.ledger
         started, verify_id = time.monotonic(), str(uuid.uuid4())
+        self.verify_id = verify_id
         # What a killed purge has deleted is no difference.
         recover_all(source, manifests, ledger)
-        manifests.freeze(verify_id, window)
-        rows, differences = compare(kinds, source.hashes(table, window), manifests.stream(verify_id))
+        manifests.freeze(verify_id, self.window)
+        self.rows, differences = compare(
+            manifests.table.key_kinds,
+            source.hashes(manifests.table, self.window),
+            manifests.stream(verify_id),
+        )
         if differences.extra:
             # A run beside this one may be purging rows of the same window.
             recover_all(source, manifests, ledger)
             differences.explain(manifests.strike_purged(verify_id))
-        if differences.total == 0:
-            rows = manifests.length(verify_id)
-            proof = Proof(verify_id, rows, manifests.digest(verify_id), time.monotonic() - started)
-            ledger.record(
-                Stage.VERIFIED,
-                verify_id=verify_id,
-                rows=rows,
-                digest=proof.digest,
-                detail={"schema": table.fingerprint, "columns": [column.name for column in table.columns]},
-            )
-            manifests.drop(ledger.superseded(verify_id))
-            return proof
-        if attempt == 1:
-            log(f"{differences} of {rows} rows; waiting for the capture to pass them, then comparing again")
-            manifests.drop([verify_id])
-            catch_up()
-    examples = _report(source, manifests, verify_id, differences)
-    ledger.record(
-        Stage.MISMATCHED,
-        verify_id=verify_id,
-        rows=rows,
-        detail={
-            "missing": differences.missing,
-            "extra": differences.extra,
-            "differing": differences.differing,
-        },
-    )
-    raise FatalError(
-        f"{table.id} and its archive {manifests.target} differ in {describe(window)}: {differences} ({rows} rows at the "
-        f"source). {'; '.join(examples)}. See the state table mismatches, verify_id {verify_id}. Nothing will be purged"
-    )
-
-
-def _report(source: Source, manifests: Manifests, verify_id: str, differences: Differences) -> list[str]:
-    """Write typed values of the differing rows to the state table; return the first five in words."""
-    table, keys = manifests.table, list(differences.keys)[:REPORTED]
-    here, there = source.rows(table, keys), manifests.fields(keys)
-    records: list[dict[str, Any]] = []
-    examples: list[str] = []
-    for row_key in keys:
-        finding = differences.keys[row_key]
-        left, right = here.get(row_key), there.get(row_key)
-        columns = [
-            column.name
-            for index, column in enumerate(table.hashed)
-            if left and right and left[index] != right[index]
-        ]
-        records.append(
-            {
-                "verify_id": verify_id,
-                "target": str(manifests.target),
-                "row_key": row_key,
-                "finding": finding,
-                "columns": columns,
-                "source_values": list(left or ()),
-                "archive_values": list(right or ()),
-            }
+        if differences.total:
+            return differences
+        rows = manifests.length(verify_id)
+        proof = Proof(verify_id, rows, manifests.digest(verify_id), time.monotonic() - started)
+        ledger.record(
+            Stage.VERIFIED,
+            verify_id=verify_id,
+            rows=rows,
+            digest=proof.digest,
+            detail={
+                "schema": manifests.table.fingerprint,
+                "columns": [column.name for column in manifests.table.columns],
+            },
         )
-        if len(examples) < 5:
-            examples.append(f"key {row_key} is {finding}" + (f" in {', '.join(columns)}" if columns else ""))
-    manifests.control.insert("mismatches", records)
-    return examples
+        manifests.drop(ledger.superseded(verify_id))
+        return proof
+
+    def _told(self, differences: Differences) -> str:
+        """The differences in words."""
+        return f"{differences} ({self.rows} rows at the source)"
+
+    def repair(self, differences: Differences, most: int) -> bool:
+        """Repair missing and differing rows, each recorded with both values; False when none was."""
+        keys = [key for key, finding in differences.keys.items() if finding != "extra"]
+        wanted = differences.missing + differences.differing
+        if not most or not wanted:
+            return False
+        if wanted > most:
+            self.log(f"{wanted} rows differ, more than the {most} that may be repaired; none is")
+            return False
+        repair = Repair(self.source, self.manifests)
+        repair.require_possible()
+        # In the ledger before it happens: nothing changes the archive without an entry.
+        self.ledger.record(
+            Stage.REPAIRED,
+            verify_id=self.verify_id,
+            rows=len(keys),
+            detail={"missing": differences.missing, "differing": differences.differing},
+        )
+        written = 0
+        for start in range(0, len(keys), CHUNK):
+            part = keys[start : start + CHUNK]
+            self._record(differences, part)
+            done, refused = repair.run(part, f"{self.verify_id} {start}")
+            written += done
+            self.refused |= refused
+        self.manifests.drop([self.verify_id])
+        self.log(f"repaired {written} rows from the source ({differences}); comparing again")
+        return True
+
+    def failure(self, differences: Differences) -> FatalError:
+        """Record what differs; the error that says so."""
+        examples = self._record(differences, list(differences.keys)[:REPORTED])
+        self.ledger.record(
+            Stage.MISMATCHED,
+            verify_id=self.verify_id,
+            rows=self.rows,
+            detail={
+                "missing": differences.missing,
+                "extra": differences.extra,
+                "differing": differences.differing,
+            },
+        )
+        return FatalError(
+            f"{self.manifests.table.id} and its archive {self.manifests.target} differ in {describe(self.window)}: "
+            f"{self._told(differences)}. {'; '.join(examples)}. See the state table mismatches, verify_id {self.verify_id}. "
+            "Nothing will be purged"
+        )
+
+    def _record(self, differences: Differences, keys: Sequence[str]) -> list[str]:
+        """Write typed values of differing rows to the state table; the first five in words."""
+        manifests = self.manifests
+        here, there = self.source.rows(manifests.table, keys), manifests.fields(keys)
+        records: list[dict[str, Any]] = []
+        examples: list[str] = []
+        for row_key in keys:
+            finding = differences.keys[row_key]
+            left, right = here.get(row_key), there.get(row_key)
+            columns = [
+                column.name
+                for index, column in enumerate(manifests.table.hashed)
+                if left and right and left[index] != right[index]
+            ]
+            records.append(
+                {
+                    "verify_id": self.verify_id,
+                    "target": str(manifests.target),
+                    "row_key": row_key,
+                    "finding": finding,
+                    "columns": columns,
+                    "source_values": list(left or ()),
+                    "archive_values": list(right or ()),
+                }
+            )
+            if len(examples) < 5:
+                where = f" in {', '.join(columns)}" if columns else ""
+                why = f" (cannot be repaired: {self.refused[row_key]})" if row_key in self.refused else ""
+                examples.append(f"key {row_key} is {finding}{where}{why}")
+        manifests.control.insert("mismatches", records)
+        return examples
 
 
 def _order(kinds: Sequence[Kind], a: list[Pair], i: int, b: list[Pair], j: int) -> int:

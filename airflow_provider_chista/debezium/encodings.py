@@ -17,7 +17,13 @@ import msgspec
 from airflow_provider_chista.debezium import moments, mysqljson, pgtext
 from airflow_provider_chista.literals import unescaped
 from airflow_provider_chista.model import INTEGER_BOUNDS, Column, Encoding, Kind
-from airflow_provider_chista.temporal import date_text, time_text, timestamp_text
+from airflow_provider_chista.temporal import (
+    any_day_of,
+    any_microsecond_of,
+    date_text,
+    time_text,
+    timestamp_text,
+)
 
 Convert = Callable[[Any], Any]
 
@@ -253,3 +259,28 @@ _CANONICAL: dict[Kind, Callable[[Any], str]] = {
     Kind.DATETIME: timestamp_text,
     Kind.BYTES: lambda value: value.hex(),
 }
+
+
+def decoded(kind: Kind, text: str) -> Any:
+    """The decoded value of a canonical text that is not that of NULL: the inverse of :func:`canonical_text`."""
+    known = _DECODED.get(kind)
+    return known(text) if known else text
+
+
+def _ieee(text: str) -> float:
+    return float(struct.unpack(">d", bytes.fromhex(text))[0])
+
+
+_DECODED: dict[Kind, Callable[[str], Any]] = {
+    **dict.fromkeys(INTEGER_BOUNDS, int),
+    Kind.BOOL: lambda text: text == "1",
+    Kind.FLOAT32: float,
+    Kind.FLOAT64: float,
+    Kind.IEEE32: _ieee,
+    Kind.IEEE64: _ieee,
+    Kind.DATE: any_day_of,
+    Kind.DATETIME: any_microsecond_of,
+    Kind.BYTES: bytes.fromhex,
+    Kind.TEXT: lambda text: text.split(":", 1)[1],
+}
+"""Kinds whose decoded value is not the text itself."""

@@ -22,21 +22,34 @@ class VerifyArchiveOperator(WindowOperator):
     Equal rows become a proof in the ledger: ``verify_id``, rows, digest, and a manifest of (key, hash) that a purge works
     on. A difference is not a failure until the capture has passed it: the archive is caught up once and everything
     compared again. What still differs fails the task; rows, columns and both values are in the state table
-    ``mismatches``. Returns the proof and the window. Other parameters: :class:`WindowOperator`.
+    ``mismatches``. With ``repair`` missing and differing rows are first read from the source, written into the archive
+    above the event that lost them, and compared again; both values are in ``mismatches``, the repair is in the ledger.
+    Returns the proof and the window. Other parameters: :class:`WindowOperator`.
 
     :param connector: the connector's name; :param topic_prefix: its ``topic.prefix``.
     :param catch_up_timeout: seconds that catching up may wait for the connector.
+    :param repair: whether rows that still differ are repaired; rows that only the archive has never are.
+    :param max_repairs: rows; when more differ, none is repaired.
     """
 
     template_fields: Sequence[str] = (*WindowOperator.template_fields, "connector", "topic_prefix")
 
     def __init__(
-        self, *, connector: str, topic_prefix: str, catch_up_timeout: float = 300.0, **kwargs: Any
+        self,
+        *,
+        connector: str,
+        topic_prefix: str,
+        catch_up_timeout: float = 300.0,
+        repair: bool = False,
+        max_repairs: int = 10_000,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.connector = connector
         self.topic_prefix = topic_prefix
         self.catch_up_timeout = catch_up_timeout
+        self.repair = repair
+        self.max_repairs = max_repairs
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Verify."""
@@ -73,6 +86,7 @@ class VerifyArchiveOperator(WindowOperator):
                 services.ledger(name, target, window, author(context)),
                 window,
                 catch_up=catch_up,
+                repairs=self.max_repairs if self.repair else 0,
                 log=self.log.info,
             )
         rate = proof.rows / proof.seconds if proof.seconds else 0.0

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_chista.temporal import (
+    DAY,
     FIRST_DAY,
     FIRST_MICROSECOND,
     INFINITY,
     LAST_DAY,
     LAST_MICROSECOND,
+    any_day_of,
+    any_microsecond_of,
     date_text,
     day_of,
     microsecond_of,
@@ -96,7 +99,17 @@ def test_timestamps_agree_with_pythons_calendar(moment: datetime) -> None:
     number = (moment.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
     text = moment.isoformat(sep=" ", timespec="microseconds")
     assert timestamp_text(number) == text
-    assert microsecond_of(text) == number
+    assert microsecond_of(text) == any_microsecond_of(text) == number
+
+
+@given(st.integers(-2_440_588, 2_145_042_904) | st.sampled_from([INFINITY, -INFINITY]))
+def test_every_date_is_read_from_its_text(day: int) -> None:
+    assert any_day_of(date_text(day)) == day
+
+
+@given(st.integers(-2_440_588 * DAY, 2_145_042_904 * DAY) | st.sampled_from([INFINITY, -INFINITY]))
+def test_every_timestamp_is_read_from_its_text(microsecond: int) -> None:
+    assert any_microsecond_of(timestamp_text(microsecond)) == microsecond
 
 
 @given(st.integers(-2_440_588, 2_145_042_904))

@@ -131,6 +131,9 @@ def test_a_key_change_across_partitions_is_not_completed_from_another_row(
             FatalError, match="0 missing from the archive, 0 only in the archive, 5 differing"
         ):
             archive.verify()
+    assert archives[0].verify(repairs=5).rows == 10
+    assert incomplete(archives[0]) == {}
+    require_same(archives[0])
     toasted.engine.execute(f"UPDATE {table} SET t = 'a', tn = 'b', b = NULL WHERE id > 10")
     drain_all(*archives)
     for archive in archives:

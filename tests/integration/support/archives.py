@@ -101,11 +101,18 @@ class Archive:
     def ledger(self, window: Window | None = None) -> Ledger:
         return Ledger(self.control, f"{self.engine.flavour}:{self.id}", self.target, window)
 
-    def verify(self, window: Window | None = None) -> Proof:
+    def verify(self, window: Window | None = None, repairs: int = 0) -> Proof:
         def catch_up() -> None:
             self.drain()
 
-        return verify(self.capture.source, self.manifests(), self.ledger(window), window, catch_up=catch_up)
+        return verify(
+            self.capture.source,
+            self.manifests(),
+            self.ledger(window),
+            window,
+            catch_up=catch_up,
+            repairs=repairs,
+        )
 
     def approve(
         self,

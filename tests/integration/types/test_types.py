@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence, Set
 
 import pytest
 
+from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.debezium.settings import AVRO_CONVERTER, KEEP_NULLS
+from airflow_provider_chista.errors import FatalError
 from tests.integration.archive.conftest import Store
+from tests.integration.support.archives import Archive
 from tests.integration.types import mariadb_cases, mysql_cases, mysqlfamily_cases, postgres_cases
 from tests.integration.types.cases import Typed, alike, shown
 from tests.integration.types.matrix import Matrix, matrix, path
@@ -81,3 +85,34 @@ def test_the_proof_finds_exactly_the_rows_that_debezium_damaged(engine: Matrix) 
     assert proven.keys() == source.keys() == {str(row_id) for row_id in engine.rows}
     assert {int(key) for key in source if source[key] != proven[key]} == engine.damaged()
     assert len(engine.damaged()) < len(engine.rows)
+
+
+def test_a_repair_makes_every_value_exact_damaged_ones_and_missing_ones(engine: Matrix) -> None:
+    archive = engine.archive
+    # Dates that are none, such as MySQL's 0000-00-00, are no value of any column of the archive.
+    held = {row_id for row_id, texts in engine.source_texts.items() if not any(map(NO_DATE.search, texts))}
+    require_repaired(archive, len(engine.damaged()), "differing", engine.rows.keys() - held)
+    archive.client.command(f"TRUNCATE TABLE {sql.table(archive.target)}")
+    with pytest.raises(FatalError, match=rf"{len(engine.rows)} missing from the archive"):
+        archive.verify(repairs=len(engine.rows) - 1)
+    require_repaired(archive, len(engine.rows), "missing", engine.rows.keys() - held)
+    texts = archive.manifests().fields([str(row_id) for row_id in held])
+    for row_id in held:
+        wanted = [typed.text(case) for typed, case in zip(engine.types, engine.rows[row_id], strict=True)]
+        found = ["~" if text is None else text for text in texts[str(row_id)][1:]]
+        assert found == wanted, row_id
+
+
+NO_DATE = re.compile(r"^\d{4}-(00-\d\d|\d\d-00)|^0000-")
+
+
+def require_repaired(archive: Archive, most: int, finding: str, rest: Set[int]) -> None:
+    """Verify with repairs; all rows but the rest are equal then."""
+    if not rest:
+        archive.verify(repairs=most)
+        return
+    with pytest.raises(
+        FatalError, match=rf"{len(rest)} {finding}.*cannot be repaired: .* no date of the"
+    ) as told:
+        archive.verify(repairs=most)
+    assert str(min(rest)) in str(told.value)
