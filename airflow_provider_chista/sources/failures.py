@@ -30,6 +30,33 @@ class Failure:
     texts: tuple[str, ...] = ()
 
 
+def insert_failures(
+    foreign: set[int | str], unique: set[int | str], null: set[int | str]
+) -> tuple[Failure, ...]:
+    """What errors mean when archived rows are inserted, by the engine's codes."""
+    return (
+        Failure(
+            frozenset(foreign),
+            FatalError,
+            "The rows refer by foreign key to rows that are not at the source; restore the parent tables first. Nothing of "
+            "this transaction was written",
+        ),
+        Failure(
+            frozenset(unique),
+            FatalError,
+            "Another row at the source has this value in a unique key, or a key that its collation calls equal, or the "
+            "application inserted it at this moment; restore the others by row_keys. Nothing of this transaction was "
+            "written",
+        ),
+        Failure(
+            frozenset(null),
+            FatalError,
+            "The archive has no value for a column that was added at the source after these rows; let the column be NULL at "
+            "the source. Nothing of this transaction was written",
+        ),
+    )
+
+
 def is_driver_error(error: BaseException) -> bool:
     """True for the errors of a DB-API driver: PEP 249 names their base class ``Error``."""
     return any(base.__name__ == "Error" and base.__module__ != "builtins" for base in type(error).__mro__)
@@ -60,12 +87,17 @@ def translate(failures: Sequence[Failure], error: BaseException, where: str) -> 
 
 
 @contextmanager
-def translated(failures: Sequence[Failure], where: Callable[[], str]) -> Iterator[None]:
-    """Turn errors of the driver into ours; ``where`` is asked only then."""
+def translated(
+    failures: Sequence[Failure], where: Callable[[], str], *, others: bool = True
+) -> Iterator[None]:
+    """Turn errors of the driver into ours; ``where`` is asked only then.
+
+    :param others: False leaves errors that no row knows to the caller.
+    """
     try:
         yield
     except Exception as error:
-        if is_driver_error(error):
+        if is_driver_error(error) and (others or any(_fits(f, code_of(error), "") for f in failures)):
             raise translate(failures, error, where()) from error
         raise
 
