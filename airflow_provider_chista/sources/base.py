@@ -244,7 +244,7 @@ class Source(Session):
 
     def _keyed_hashes(self, cursor: Cursor, table: Table, rows: Sequence[ArchivedRow]) -> dict[str, str]:
         found = self._keyed_in(cursor, table, [row.key for row in rows], self.dialect.hash_of_row(table))
-        return {key: row_hash for key, row_hash in found}
+        return dict(found)
 
     def _require_restored(self, cursor: Cursor, table: Table, rows: Sequence[ArchivedRow]) -> None:
         hashes = self._keyed_hashes(cursor, table, rows)

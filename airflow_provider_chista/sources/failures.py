@@ -31,7 +31,11 @@ class Failure:
 
 
 def insert_failures(
-    foreign: set[int | str], unique: set[int | str], null: set[int | str]
+    *,
+    foreign: set[int | str],
+    unique: set[int | str],
+    null: set[int | str],
+    value: set[int | str],
 ) -> tuple[Failure, ...]:
     """What errors mean when archived rows are inserted, by the engine's codes."""
     return (
@@ -53,6 +57,13 @@ def insert_failures(
             FatalError,
             "The archive has no value for a column that was added at the source after these rows; let the column be NULL at "
             "the source. Nothing of this transaction was written",
+        ),
+        Failure(
+            frozenset(value),
+            FatalError,
+            "The table does not take a value that the row had: a constraint or a narrower type since, or a value outside of "
+            "its type, such as the empty error value of an ENUM. Restore the others by row_keys. Nothing of this transaction "
+            "was written",
         ),
     )
 

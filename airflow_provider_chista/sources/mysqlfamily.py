@@ -130,7 +130,9 @@ FAILURES = (
     ),
 )
 
-INSERT_FAILURES = insert_failures({1216, 1452}, {1062, 1586}, {1048})
+INSERT_FAILURES = insert_failures(
+    foreign={1216, 1452}, unique={1062, 1586}, null={1048}, value={1264, 1265, 1292, 1366, 1406, 3819, 4025}
+)
 
 
 class MySQLFamilySource(Source):

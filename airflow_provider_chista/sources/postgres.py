@@ -89,7 +89,9 @@ FAILURES = (
     ),
 )
 
-INSERT_FAILURES = insert_failures({"23503"}, {"23505", "23P01"}, {"23502"})
+INSERT_FAILURES = insert_failures(
+    foreign={"23503"}, unique={"23505", "23P01"}, null={"23502"}, value={"22", "23514"}
+)
 
 
 class PostgresSource(Source):

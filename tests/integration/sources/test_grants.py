@@ -18,7 +18,9 @@ def test_the_stacks_users_lack_nothing_for_their_role(schema: Any, role: str) ->
         assert source.grant_findings(role, [schema.id(f"granted_{role}")]) == []
 
 
-@pytest.mark.parametrize(("role", "other"), [("purge", "verify"), ("verify", "purge"), ("capture", "purge"), ("restore", "purge")])
+@pytest.mark.parametrize(
+    ("role", "other"), [("purge", "verify"), ("verify", "purge"), ("capture", "purge"), ("restore", "purge")]
+)
 def test_a_user_of_another_role_lacks_something(schema: Any, role: str, other: str) -> None:
     schema.create(f"other_{role}_{other}", "id INT PRIMARY KEY")
     with schema.source(other) as source:
