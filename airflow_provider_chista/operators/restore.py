@@ -30,8 +30,8 @@ class RestoreRowsOperator(WindowOperator):
     commits only when all equal the archive's. Rows that are at the source are never written; those with another content
     are refused, or skipped. Generated columns are computed by the source, identity columns get their archived value. Can
     be killed and repeated at any point. One table at a time: parents before children. Returns a summary: selected,
-    restored, already there, conflicts. Other parameters: :class:`WindowOperator`; the window counts when there are neither
-    ``row_keys`` nor a ``batch_id``.
+    restored, already there, conflicts. Other parameters: :class:`WindowOperator`; exactly one of window, ``row_keys`` and
+    ``batch_id`` is given, and the run's data interval is no window here.
 
     :param restore_conn_id: the source as the restore user, who inserts.
     :param row_keys: keys of the rows, as the state tables spell them; a list, or its JSON text.
@@ -107,9 +107,10 @@ class RestoreRowsOperator(WindowOperator):
 
     def _selection(self, context: Context) -> Selection:
         row_keys, batch_id = _keys(self.row_keys), self.batch_id or ""
-        if (row_keys or batch_id) and not (self.window_start or self.window_end):
-            return Selection(None, row_keys, batch_id)
-        return Selection(self.window(context), row_keys, batch_id)
+        params = context.get("params") or {}
+        given = (self.window_start, self.window_end, params.get("window_start"), params.get("window_end"))
+        # Never the run's data interval: a restore happens by choice.
+        return Selection(self.window(context) if any(given) else None, row_keys, batch_id)
 
     def _progress(self, report: RestoreReport) -> None:
         self.log.info(
