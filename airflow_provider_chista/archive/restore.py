@@ -304,7 +304,7 @@ class Restore:
 
 def size_of(row: ArchivedRow) -> int:
     """Characters of a row's texts."""
-    return sum(len(text) for text in row.values if text is not None)
+    return sum(map(len, filter(None, row.values)))
 
 
 def parts(rows: Sequence[ArchivedRow], txn_size: int) -> Iterator[list[ArchivedRow]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import ClassVar, Literal
 
@@ -28,6 +28,9 @@ LOCK_TIMEOUT_SECONDS = 3
 """How long a guarded delete or a restore waits for the application's row locks before it gives way."""
 
 _LOG_PAGE_ROWS = 5_000
+
+_NAMED = 5
+"""Most rows that an error names."""
 
 
 class Source(Session):
@@ -114,12 +117,21 @@ class Source(Session):
         """
 
     @abstractmethod
-    def _insert(self, cursor: Cursor, table: Table, rows: Sequence[Sequence[str | None]]) -> None:
-        """Insert rows, given as the dialect's bound texts in column order, inside the caller's transaction."""
+    def _insert(self, cursor: Cursor, table: Table, columns: Sequence[Sequence[str | None]]) -> None:
+        """Insert rows, given as the dialect's bound texts of each column, inside the caller's transaction."""
 
     @abstractmethod
-    def _keyed_sql(self, table: Table, keys: Sequence[str], select: str) -> tuple[str, tuple[object, ...]]:
-        """Statement that selects from those of the keys (at least one) that exist, by one join with the primary key."""
+    def _keyed_sql(self, table: Table, select: str) -> str:
+        """Statement that gives row key and ``select`` of those keys that exist, by one join with the primary key.
+
+        The join may find rows whose keys only the column's collation calls equal.
+
+        :param select: a list of expressions, not empty.
+        """
+
+    @abstractmethod
+    def _bound_keys(self, table: Table, keys: Sequence[str]) -> tuple[object, ...]:
+        """The parameters of :meth:`_keyed_sql`, from different row keys."""
 
     @abstractmethod
     def _null_or_text(self, column: Column) -> str:
@@ -219,43 +231,41 @@ class Source(Session):
         :raises TransientError: a lock was not granted within a few seconds, or a deadlock was broken; nothing was written.
         """
         table.require_archivable()
+        keys = self._bound_keys(table, [row.key for row in rows])
+        hashes = self._keyed_sql(table, self.dialect.hash_of_row(table))
         with (
             self._transaction() as cursor,
             translated(self.insert_failures, lambda: self.where, others=False),
         ):
-            found = sorted_out(rows, self._keyed_hashes(cursor, table, rows))
+            cursor.execute(hashes, keys)
+            found = sorted_out(rows, dict(cursor.fetchall()))
             if found.conflicts and not skip:
                 raise RefusedError(
                     f"{self.where}: {len(found.conflicts)} rows of {table.id} are at the source with another content than in "
-                    f"the archive, and were not overwritten: keys {', '.join(found.conflicts[:5])}. Nothing of this "
+                    f"the archive, and were not overwritten: keys {', '.join(found.conflicts[:_NAMED])}. Nothing of this "
                     "transaction was written. Restore the others with conflicts='skip', or look which row is the right one"
                 )
             missing = [row for row in rows if row.key in found.missing]
             if missing:
-                columns = table.columns
-                self._insert(
-                    cursor,
-                    table,
-                    [list(map(self.dialect.bound, columns, row.values)) for row in missing],
-                )
-                self._require_restored(cursor, table, missing)
+                values = zip(*(row.values for row in missing), strict=True)
+                self._insert(cursor, table, list(map(self.dialect.bound, table.columns, values)))
+                cursor.execute(hashes, keys)
+                self._require_restored(cursor, table, missing, dict(cursor.fetchall()))
                 self._require_unchanged(cursor, table)
         return found
 
-    def _keyed_hashes(self, cursor: Cursor, table: Table, rows: Sequence[ArchivedRow]) -> dict[str, str]:
-        found = self._keyed_in(cursor, table, [row.key for row in rows], self.dialect.hash_of_row(table))
-        return dict(found)
-
-    def _require_restored(self, cursor: Cursor, table: Table, rows: Sequence[ArchivedRow]) -> None:
-        hashes = self._keyed_hashes(cursor, table, rows)
-        wrong = [row for row in rows if hashes.get(row.key) != row.row_hash]
+    def _require_restored(
+        self, cursor: Cursor, table: Table, rows: Sequence[ArchivedRow], hashes: Mapping[str, str]
+    ) -> None:
+        wrong = [row for row in rows if hashes.get(row.key) != row.row_hash][:_NAMED]
         if wrong:
             fields = ", ".join(map(self._null_or_text, table.hashed))
-            found = self._keyed_in(cursor, table, [row.key for row in wrong[:5]], fields)
+            keys = self._bound_keys(table, [row.key for row in wrong])
+            cursor.execute(self._keyed_sql(table, fields), keys)
+            found = {row[0]: row[1:] for row in cursor.fetchall()}
             raise RefusedError(
-                f"{self.where}: {len(wrong)} rows of {table.id} did not come back as they were archived, so the transaction "
-                f"was rolled back: {differing(table, wrong[:5], {row[0]: row[1:] for row in found})}. Look for triggers, "
-                "rules and narrowed types at the source"
+                f"{self.where}: rows of {table.id} did not come back as they were archived, so the transaction was rolled "
+                f"back: {differing(table, wrong, found)}. Look for triggers, rules and narrowed types at the source"
             )
 
     def logged(self, batch_id: str) -> Iterator[list[tuple[str, str]]]:
@@ -337,19 +347,13 @@ class Source(Session):
     def _key_values(self, table: Table, key: str) -> tuple[KeyValue, ...]:
         return parse_key([column.kind or Kind.TEXT for column in table.key_columns], key)
 
-    def _keyed(self, table: Table, keys: Sequence[str], select: str = "") -> Sequence[Row]:
+    def _keyed(self, table: Table, keys: Sequence[str], select: str = "1") -> Sequence[Row]:
         table.require_archivable()
-        with self._transaction() as cursor:
-            return self._keyed_in(cursor, table, keys, select)
-
-    def _keyed_in(self, cursor: Cursor, table: Table, keys: Sequence[str], select: str) -> Sequence[Row]:
-        """Row key and ``select`` of those of the keys that exist; the join may find keys that only collations call equal."""
         if not keys:
             return ()
-        wanted = set(keys)
-        row_key = self.dialect.row_key(table)
-        cursor.execute(*self._keyed_sql(table, list(wanted), f"{row_key}, {select}" if select else row_key))
-        return [row for row in cursor.fetchall() if row[0] in wanted]
+        wanted = dict.fromkeys(keys)
+        found = self._read(self._keyed_sql(table, select), self._bound_keys(table, list(wanted)))
+        return [row for row in found if row[0] in wanted]
 
     @abstractmethod
     def _read_catalogue(self, cursor: Cursor, table: TableId) -> Table | None:

@@ -119,12 +119,10 @@ class Dialect:
         text = self.fitted(column, self.type_of(column).text).format(c=quoted)
         return self.field.format(c=quoted, text=text) if column.nullable else text
 
-    def bound(self, column: Column, text: str | None) -> str | None:
-        """The text to bind for a value, from its canonical field text; None for NULL."""
-        if text is None:
-            return None
+    def bound(self, column: Column, texts: Sequence[str | None]) -> Sequence[str | None]:
+        """The texts to bind for values of a column, from their canonical field texts; None for NULL."""
         decode = self.type_of(column).bound or _BOUND.get(column.archived_as)
-        return decode(text) if decode else text
+        return [None if text is None else decode(text) for text in texts] if decode else texts
 
     def value_of(self, column: Column, v: str) -> str:
         """SQL of a value of the column from the expression ``v`` of its bound text."""

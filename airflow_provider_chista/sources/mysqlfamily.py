@@ -222,9 +222,11 @@ class MySQLFamilySource(Source):
     def _null_or_text(self, column: Column) -> str:
         return f"IF({self.dialect.column(column)} IS NULL, NULL, {self.dialect.field_text(column)})"
 
-    def _keyed_sql(self, table: Table, keys: Sequence[str], select: str) -> tuple[str, tuple[object, ...]]:
-        parameter = _json([self._key_values(table, key) for key in keys])
-        return f"SELECT {select}\n{self._join(table)}", (parameter,)
+    def _keyed_sql(self, table: Table, select: str) -> str:
+        return f"SELECT {self.dialect.row_key(table)}, {select}\n{self._join(table)}"
+
+    def _bound_keys(self, table: Table, keys: Sequence[str]) -> tuple[object, ...]:
+        return (_json([self._key_values(table, key) for key in keys]),)
 
     def _join(self, table: Table, *, hashed: bool = False) -> str:
         """FROM clause that looks the rows of a JSON parameter up in the table, through the primary key's index.
@@ -294,8 +296,9 @@ class MySQLFamilySource(Source):
         """As :meth:`Source.restore_sql`, for one row."""
         return self._insert_sql(table, 1) % tuple(f":{column.name}" for column in table.columns)
 
-    def _insert(self, cursor: Cursor, table: Table, rows: Sequence[Sequence[str | None]]) -> None:
-        cursor.execute(self._insert_sql(table, len(rows)), [text for row in rows for text in row])
+    def _insert(self, cursor: Cursor, table: Table, columns: Sequence[Sequence[str | None]]) -> None:
+        rows = zip(*columns, strict=True)
+        cursor.execute(self._insert_sql(table, len(columns[0])), tuple(text for row in rows for text in row))
 
     def position(self) -> str:
         """File, position and executed GTIDs (empty when the server has none), as JSON text."""
