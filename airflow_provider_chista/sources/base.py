@@ -16,7 +16,7 @@ from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
 from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.dialect import Dialect
-from airflow_provider_chista.sources.failures import Failure, translated
+from airflow_provider_chista.sources.failures import Failure, TakenError, translated
 from airflow_provider_chista.sources.restoring import ArchivedRow, Restored, differing, sorted_out
 from airflow_provider_chista.sources.session import Session
 
@@ -231,6 +231,13 @@ class Source(Session):
         :raises TransientError: a lock was not granted within a few seconds, or a deadlock was broken; nothing was written.
         """
         table.require_archivable()
+        try:
+            return self._restored(table, rows, skip)
+        except TakenError:
+            # Perhaps the application inserted a key between the look and the INSERT: a second look sees it.
+            return self._restored(table, rows, skip)
+
+    def _restored(self, table: Table, rows: Sequence[ArchivedRow], skip: bool) -> Restored:
         keys = self._bound_keys(table, [row.key for row in rows])
         hashes = self._keyed_sql(table, self.dialect.hash_of_row(table))
         with (

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 
 
+class TakenError(FatalError):
+    """A value of a unique key, or the primary key itself, is another row's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One row of an engine's table of errors.
@@ -47,10 +51,9 @@ def insert_failures(
         ),
         Failure(
             frozenset(unique),
-            FatalError,
-            "Another row at the source has this value in a unique key, or a key that its collation calls equal, or the "
-            "application inserted it at this moment; restore the others by row_keys. Nothing of this transaction was "
-            "written",
+            TakenError,
+            "Another row at the source has this value in a unique key, or a key that its collation calls equal; restore the "
+            "others by row_keys. Nothing of this transaction was written",
         ),
         Failure(
             frozenset(null),

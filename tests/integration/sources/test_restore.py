@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -248,3 +249,18 @@ def test_a_key_that_the_application_holds_is_waited_for_and_then_left(plain: Emp
             plain.restore()
         other.rollback()
     assert plain.counts(plain.restore()) == (5, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["name 2", "newer"])
+def test_a_key_that_the_application_commits_meanwhile_is_seen(plain: Emptied, name: str) -> None:
+    named = plain.schema.named(plain.name)
+    with closing(plain.schema.server.connect()) as other:
+        if plain.schema.flavour != "postgres":
+            other.autocommit(False)
+        other.cursor().execute(f"INSERT INTO {named} VALUES (2, '{name}', '2020-01-02')")
+        commit = threading.Timer(1.0, other.commit)
+        commit.start()
+        found = plain.restore(skip=True)
+        commit.join()
+    assert plain.counts(found) == ((4, 1, 0) if name == "name 2" else (4, 0, 1))
+    assert {row[0]: row[1] for row in plain.shown()}[2] == name
