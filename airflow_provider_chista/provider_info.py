@@ -58,6 +58,7 @@ def get_provider_info() -> dict[str, Any]:
                 "drain",
                 "preflight",
                 "purge",
+                "restore",
                 "table",
                 "verify",
             )

@@ -1,5 +1,5 @@
 """Measure drain, proof and purge: ``make bench``, or
-``python -m benchmarks [--rows N] [--rounds N] [--part PART] [avro|drain|live|purge|rowhash]``.
+``python -m benchmarks [--rows N] [--rounds N] [--part PART] [avro|drain|live|purge|restore|rowhash]``.
 
 Machines are noisy, so every figure stands beside others that were measured in the same round, and the ratio is what counts:
 
@@ -10,6 +10,7 @@ Machines are noisy, so every figure stands beside others that were measured in t
 * ``live``: per source, the time from a commit to the row in ClickHouse, with ``rows`` changes at 1,000 a second on each;
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
   with its purge log;
+* ``restore``: per source, rows/s from ClickHouse back to the source, compared before each commit;
 * ``rowhash``: per source, rows/s of streaming row hashes, and of a query with the same functions written by hand; rows/s of
   one thread of ClickHouse over what it stored.
 
@@ -23,7 +24,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from benchmarks import avro, live, purge, rowhash
+from benchmarks import avro, live, purge, restore, rowhash
 from benchmarks.drain.parts import PARTS
 from benchmarks.drain.report import machine, table
 
@@ -31,9 +32,17 @@ SUITES: dict[str, Callable[[int], dict[str, float]]] = {
     "avro": avro.measure,
     "live": live.measure,
     "purge": purge.measure,
+    "restore": restore.measure,
     "rowhash": rowhash.measure,
 }
-ROWS = {"avro": 100_000, "drain": 1_000_000, "live": 60_000, "purge": 200_000, "rowhash": 200_000}
+ROWS = {
+    "avro": 100_000,
+    "drain": 1_000_000,
+    "live": 60_000,
+    "purge": 200_000,
+    "restore": 100_000,
+    "rowhash": 200_000,
+}
 
 
 def main() -> None:

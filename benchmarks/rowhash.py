@@ -70,7 +70,7 @@ def measure(rows: int) -> dict[str, float]:
         schema = f"bench_{uuid.uuid4().hex[:12]}"
         connection = source_connection(engine)
         try:
-            _fill(engine, connection, schema, rows)
+            fill(engine, connection, schema, rows)
             with open_source(partial(source_connection, engine)) as source:
                 table = source.catalogue(TableId(schema, "orders"))
                 described = described or table
@@ -136,7 +136,7 @@ def _archived(table: Table, rows: int) -> tuple[dict[str, float], str]:
     try:
         types = probe(client)
         ddl.ensure_table(client, types, table, target)
-        for part in _parts(rows, 50_000):
+        for part in parts(rows, 50_000):
             client.insert(str(target), part, column_names=[column.name for column in table.columns])
         row_hash, text = rowhash.row_hash(types, table), rowhash.text(types, table.hashed)
         figures = {
@@ -193,13 +193,13 @@ def _orders(rows: int) -> Iterator[Row]:
         )
 
 
-def _parts(rows: int, size: int) -> Iterator[list[Row]]:
+def parts(rows: int, size: int) -> Iterator[list[Row]]:
     left = _orders(rows)
     while part := list(islice(left, size)):
         yield part
 
 
-def _fill(engine: str, connection: Any, schema: str, rows: int) -> None:
+def fill(engine: str, connection: Any, schema: str, rows: int) -> None:
     cursor = connection.cursor()
     cursor.execute(f"CREATE SCHEMA {schema}")
     cursor.execute(f"CREATE TABLE {schema}.orders ({DDL[engine]})")
@@ -209,7 +209,7 @@ def _fill(engine: str, connection: Any, schema: str, rows: int) -> None:
                 copy.write_row(row)
     else:
         cursor.execute("SET time_zone = '+00:00'")
-        for part in _parts(rows, 10_000):
+        for part in parts(rows, 10_000):
             cursor.executemany(f"INSERT INTO {schema}.orders VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", part)
     connection.commit()
     cursor.execute(f"ANALYZE {'' if engine == 'postgres' else 'TABLE '}{schema}.orders")

@@ -26,7 +26,7 @@ def connections(stack: Stack) -> dict[str, dict[str, Any]]:
     """
     table: dict[str, dict[str, Any]] = {}
     for engine, (conn_type, schema) in _SOURCES.items():
-        for role in ("capture", "verify", "purge"):
+        for role in ("capture", "verify", "purge", "restore"):
             connection: dict[str, Any] = {
                 "conn_type": conn_type,
                 "host": HOST,

@@ -1,8 +1,8 @@
 """The ledger: what happened to each window of each table, who did it, and the proof; append-only, in ClickHouse.
 
 Stages of a window: ``repaired`` where rows had to be mended, ``verified`` or ``mismatched``, ``approved`` or ``rejected``,
-``intent``, ``deleted``, ``sealed``. A proof is named by its ``verify_id``; approval and purge refer to that proof and to no
-other.
+``intent``, ``deleted``, ``sealed``, ``restored``. A proof is named by its ``verify_id``; approval and purge refer to that
+proof and to no other.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Stage(StrEnum):
     INTENT = "intent"
     DELETED = "deleted"
     SEALED = "sealed"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,11 @@ class Ledger:
         """The newest entry of a stage for a proof; an empty ``verify_id``: of the window."""
         entries = self._entries((stage,), verify_id)
         return entries[-1] if entries else None
+
+    def finished(self, batch_id: str) -> bool:
+        """Whether a purge batch of the table, of any window, came to its end."""
+        entries = self._entries((Stage.DELETED, Stage.SEALED), every_window=True)
+        return any(entry.batch_id == batch_id for entry in entries)
 
     def unsealed(self, *, every_window: bool = False) -> list[str]:
         """Proofs, oldest first, whose purge was begun and not sealed: of this window, or of every window of the table."""

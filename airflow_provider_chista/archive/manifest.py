@@ -1,7 +1,7 @@
 """The manifest of a proof: the frozen list of (row key, row hash, version) that ClickHouse held when it was verified.
 
-It is the positive list that a purge works on, and what remains as evidence. ClickHouse writes it by itself, in one
-statement over ``FINAL``, so that the hashes are those of what it stored.
+It is the positive list that a purge works on, and what remains as evidence; a restore works on a list of its own. ClickHouse
+writes it by itself, in one statement over ``FINAL``, so that the hashes are those of what it stored.
 """
 
 from __future__ import annotations
@@ -43,19 +43,23 @@ class Manifests:
     table: Table
     target: TableId
 
-    def freeze(self, verify_id: str, window: Window | None) -> int:
+    def freeze(self, verify_id: str, window: Window | None, *, purged: bool = False) -> int:
         """Write the manifest of the rows visible now, in key order; return their number.
 
         Rows that a purge has deleted at the source are left out: the source cannot have them any more. A key that the
         application inserted again has a newer version and is in.
+
+        :param purged: True takes purged rows in too.
         """
+        kept = (
+            f" AND ({_KEY}, {_VERSION}) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
+            " WHERE target = {target:String} AND state = 'deleted')"
+        )
         statement = (
             f"INSERT INTO {self.control.name('manifest')} (verify_id, position, row_key, row_hash, version)"
             f" SELECT {{verify_id:String}}, rowNumberInAllBlocks(), {_KEY}, {_HASH}, {_VERSION} FROM ("
             f"SELECT {self._row_key} AS {_KEY}, {self._row_hash} AS {_HASH}, {sql.ROW}.{layout.VERSION} AS {_VERSION}"
-            f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}"
-            f" AND ({_KEY}, {_VERSION}) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
-            " WHERE target = {target:String} AND state = 'deleted')"
+            f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}{'' if purged else kept}"
             f" ORDER BY {rowhash.order_by(self.types, self.table, f'{sql.ROW}.')}"
             ") SETTINGS max_insert_threads = 1, insert_deduplicate = 0"
         )
@@ -72,6 +76,22 @@ class Manifests:
                 f"{found['keys']} keys; the table's sorting key is not the primary key of {self.table.id}"
             )
         return int(found["n"])
+
+    def write(self, verify_id: str, rows: Sequence[Row]) -> None:
+        """Add entries to a manifest."""
+        self.control.insert(
+            "manifest",
+            [
+                {
+                    "verify_id": verify_id,
+                    "position": row.position,
+                    "row_key": row.row_key,
+                    "row_hash": row.row_hash,
+                    "version": row.version,
+                }
+                for row in rows
+            ],
+        )
 
     def stream(self, verify_id: str) -> Iterator[list[tuple[str, str]]]:
         """(row key, row hash) of a manifest in key order, in blocks."""
@@ -112,6 +132,14 @@ class Manifests:
         )
         return int(self.control.rows(statement, {"verify_id": verify_id})[0]["n"])
 
+    def unhashed(self, verify_id: str) -> int:
+        """Entries without a hash: rows whose values the archive does not know whole."""
+        statement = (
+            f"SELECT count() AS n FROM {self.control.name('manifest')}"
+            " WHERE verify_id = {verify_id:String} AND row_hash = ''"
+        )
+        return int(self.control.rows(statement, {"verify_id": verify_id})[0]["n"])
+
     def digest(self, verify_id: str) -> str:
         """Digest of a manifest: count and sums of its hashes."""
         return str(
@@ -124,19 +152,25 @@ class Manifests:
 
     def unsettled(self, verify_id: str, batch_id: str, after: int, limit: int) -> list[Row]:
         """The next rows of a batch behind position ``after`` (-1: the first) that are neither deleted nor skipped yet."""
+        settled = (
+            f" AND row_key NOT IN (SELECT row_key FROM {self.control.name('purged')}"
+            " WHERE target = {target:String} AND batch_id = {batch_id:String})"
+        )
+        batch = {"target": str(self.target), "batch_id": batch_id}
+        return self._page(verify_id, after, limit, settled, batch)
+
+    def page(self, verify_id: str, after: int, limit: int) -> list[Row]:
+        """The next entries behind position ``after`` (-1: the first)."""
+        return self._page(verify_id, after, limit, "", {})
+
+    def _page(
+        self, verify_id: str, after: int, limit: int, condition: str, parameters: dict[str, str]
+    ) -> list[Row]:
         rows = self.control.rows(
             f"SELECT position, row_key, row_hash, version FROM {self.control.name('manifest')}"
-            " WHERE verify_id = {verify_id:String} AND position > {after:Int64} AND row_key NOT IN ("
-            f"SELECT row_key FROM {self.control.name('purged')}"
-            " WHERE target = {target:String} AND batch_id = {batch_id:String})"
+            f" WHERE verify_id = {{verify_id:String}} AND position > {{after:Int64}}{condition}"
             " ORDER BY verify_id, position LIMIT {limit:UInt32}",
-            {
-                "verify_id": verify_id,
-                "target": str(self.target),
-                "batch_id": batch_id,
-                "after": after,
-                "limit": limit,
-            },
+            {"verify_id": verify_id, "after": after, "limit": limit, **parameters},
         )
         return [Row(**row) for row in rows]
 

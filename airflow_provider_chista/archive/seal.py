@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests
-from airflow_provider_chista.archive.settle import recover
+from airflow_provider_chista.archive.settle import deleted_page, recover
 from airflow_provider_chista.clickhouse import rowhash
 from airflow_provider_chista.clickhouse.load import text_file
 from airflow_provider_chista.errors import FatalError
@@ -142,7 +142,7 @@ class Seal:
         """Look at every purged row in the archive and at the source; return how many the application wrote again."""
         rewritten, after = 0, ""
         while not self.stopped():
-            rows = self._page(batch_id, after)
+            rows = deleted_page(self.manifests, batch_id, after, _CHUNK)
             if not rows:
                 return rewritten
             after = rows[-1]["row_key"]
@@ -163,7 +163,8 @@ class Seal:
                 elif key in present:
                     raise FatalError(
                         f"batch {batch_id} is not sealed: row {key} was purged, but is at the source again and no change "
-                        "event says so. Was the source restored or failed over? Verify the window again"
+                        "event says so. Was it restored since the last drain? Drain to a barrier and seal again. Was the "
+                        "source itself restored or failed over? Verify the window again"
                     )
         raise FatalError("the seal was stopped; run the task again")
 
@@ -177,15 +178,6 @@ class Seal:
             text_file("wanted", "k", keys),
         )
         return {row["row_key"]: row["version"] for row in rows}
-
-    def _page(self, batch_id: str, after: str) -> list[dict[str, Any]]:
-        control = self.manifests.control
-        return control.rows(
-            f"SELECT row_key, row_hash, version FROM {control.name('purged')} FINAL WHERE target = {{target:String}}"
-            " AND batch_id = {batch_id:String} AND state = 'deleted' AND row_key > {after:String}"
-            f" ORDER BY row_key LIMIT {_CHUNK}",
-            {"target": str(self.manifests.target), "batch_id": batch_id, "after": after},
-        )
 
     def _deleted(self, batch_id: str) -> int:
         return int(self._over_deleted("count()", batch_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
@@ -29,6 +30,17 @@ def settle(
             }
             for row in rows
         ],
+    )
+
+
+def deleted_page(manifests: Manifests, batch_id: str, after: str, limit: int) -> list[dict[str, Any]]:
+    """Row key, hash and version of the next rows that a batch has deleted, in the order of their row keys' text."""
+    control = manifests.control
+    return control.rows(
+        f"SELECT row_key, row_hash, version FROM {control.name('purged')} FINAL WHERE target = {{target:String}}"
+        " AND batch_id = {batch_id:String} AND state = 'deleted' AND row_key > {after:String}"
+        " ORDER BY row_key LIMIT {limit:UInt32}",
+        {"target": str(manifests.target), "batch_id": batch_id, "after": after, "limit": limit},
     )
 
 

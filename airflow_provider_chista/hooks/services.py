@@ -31,7 +31,7 @@ from airflow_provider_chista.sources.base import Source
 class Connections:
     """Airflow connection ids of one archive; names only, so it can be stored in a trigger.
 
-    :param source: the source as the verify user; :param purge: as the purge user.
+    :param source: the source as the verify user; :param purge: as the purge user; :param restore: as the restore user.
     :param schema_registry: that of a connector that writes Avro; None: it writes JSON.
     """
 
@@ -41,6 +41,7 @@ class Connections:
     kafka_connect: str = "kafka_connect_default"
     clickhouse: str = "clickhouse_default"
     schema_registry: str | None = None
+    restore: str | None = None
 
     @contextmanager
     def opened(self) -> Iterator[Services]:
@@ -91,6 +92,11 @@ class Services:
     def purge_source(self) -> Source:
         """The source as the purge user; the verify user when none was given."""
         return self._opened_source(self.ids.purge or self.ids.source)
+
+    @property
+    def restore_source(self) -> Source:
+        """The source as the restore user; the verify user when none was given."""
+        return self._opened_source(self.ids.restore or self.ids.source)
 
     @property
     def connect(self) -> KafkaConnectClient:

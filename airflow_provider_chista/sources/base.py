@@ -4,73 +4,47 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import resources
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 from airflow_provider_chista.canonical import KeyValue, parse_key
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
-from airflow_provider_chista.model import Kind, Table, TableId, Window
+from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
 from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker
-from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row, is_closed
+from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.dialect import Dialect
-from airflow_provider_chista.sources.failures import Failure, translated
+from airflow_provider_chista.sources.failures import Failure, TakenError, translated
+from airflow_provider_chista.sources.restoring import ArchivedRow, Restored, differing, sorted_out
+from airflow_provider_chista.sources.session import Session
 
-Role = Literal["capture", "verify", "purge"]
+Role = Literal["capture", "verify", "purge", "restore"]
 
 __all__ = ["CONTROL_SCHEMA", "Connection", "Marker", "Role", "Source", "TableId"]
 
 LOCK_TIMEOUT_SECONDS = 3
-"""How long a guarded delete waits for the application's row locks before it gives way."""
+"""How long a guarded delete or a restore waits for the application's row locks before it gives way."""
 
-_PING_AFTER_SECONDS = 30.0
 _LOG_PAGE_ROWS = 5_000
 
+_NAMED = 5
+"""Most rows that an error names."""
 
-class Source(ABC):
-    """A source database behind a DB-API connection.
 
-    It owns at most one control connection, opened when first needed; :meth:`hashes` opens one of its own. Not safe for use by
-    several threads at once. Every method raises :class:`FatalError` when the user must change something first (password,
-    privilege, name, setting), :class:`TransientError` when the same call can succeed later (server away, lock timeout).
+class Source(Session):
+    """A source database behind a DB-API connection (:class:`Session`); :meth:`hashes` opens one of its own.
 
-    :param connect: returns a new connection of mysqlclient, psycopg 3 or psycopg2.
-    :param label: how messages call the source until it has told its address, such as an Airflow connection id.
-    :param connection: an open connection that becomes the control connection.
+    Every method raises :class:`FatalError` when the user must change something first (password, privilege, name, setting),
+    :class:`TransientError` when the same call can succeed later (server away, lock timeout).
     """
 
-    flavour: ClassVar[str]
     dialect: ClassVar[Dialect]
     control_sql: ClassVar[ControlSql]
-    failures: ClassVar[tuple[Failure, ...]]
+    insert_failures: ClassVar[tuple[Failure, ...]]
+    """What errors mean when rows are inserted; looked up before ``failures``."""
     version_query: ClassVar[str] = "SELECT VERSION()"
-
-    def __init__(
-        self, connect: Callable[[], Connection], *, label: str = "", connection: Connection | None = None
-    ) -> None:
-        self._connect = connect
-        self.where = label or f"{self.flavour} source"
-        self._connection: Connection | None = None
-        self._used = 0.0
-        if connection is not None:
-            self._adopt(connection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the control connection. The source can still be used: the next call opens a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):
-                connection.close()
 
     # What differs from engine to engine.
 
@@ -87,16 +61,12 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
-        """Canonical field texts (None for NULL) in column order of those of the keys that exist, by row key."""
-
-    @abstractmethod
-    def present(self, table: Table, keys: Sequence[str]) -> set[str]:
-        """Those of the row keys that exist."""
-
-    @abstractmethod
     def guarded_delete_sql(self, table: Table) -> str:
         """The statements of :meth:`guarded_delete`, for a person to read; ``:name`` stands for a bound value."""
+
+    @abstractmethod
+    def restore_sql(self, table: Table) -> str:
+        """The INSERT of :meth:`restore`, for a person to read; ``:name`` stands for a bound value."""
 
     @abstractmethod
     def position(self) -> str:
@@ -133,14 +103,6 @@ class Source(ABC):
         """Grants that the connected user lacks for a role; ``docs/grants.md`` gives the reason of each."""
 
     @abstractmethod
-    def _prepare(self, connection: Connection) -> str:
-        """Set the session up, assert that it took, and return a text that names server, database and user."""
-
-    @abstractmethod
-    def _cursor(self, connection: Connection) -> Cursor:
-        """A cursor that gives tuples."""
-
-    @abstractmethod
     def _streaming_cursor(self, connection: Connection) -> Cursor:
         """A server-side cursor that gives tuples."""
 
@@ -153,6 +115,27 @@ class Source(ABC):
         :param rows: key values and hash of each row.
         :returns: the row keys that were logged, and how many rows were deleted.
         """
+
+    @abstractmethod
+    def _insert(self, cursor: Cursor, table: Table, columns: Sequence[Sequence[str | None]]) -> None:
+        """Insert rows, given as the dialect's bound texts of each column, inside the caller's transaction."""
+
+    @abstractmethod
+    def _keyed_sql(self, table: Table, select: str) -> str:
+        """Statement that gives row key and ``select`` of those keys that exist, by one join with the primary key.
+
+        The join may find rows whose keys only the column's collation calls equal.
+
+        :param select: a list of expressions, not empty.
+        """
+
+    @abstractmethod
+    def _bound_keys(self, table: Table, keys: Sequence[str]) -> tuple[object, ...]:
+        """The parameters of :meth:`_keyed_sql`, from different row keys."""
+
+    @abstractmethod
+    def _null_or_text(self, column: Column) -> str:
+        """SQL of a column's canonical field text, NULL for NULL."""
 
     # What all engines share.
 
@@ -219,6 +202,78 @@ class Source(ABC):
                 )
             self._require_unchanged(cursor, table)
         return logged
+
+    def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        """Canonical field texts (None for NULL) of the hashed columns of those of the keys that exist, by row key."""
+        fields = ", ".join(map(self._null_or_text, table.hashed))
+        return {row[0]: tuple(row[1:]) for row in self._keyed(table, keys, fields)}
+
+    def present(self, table: Table, keys: Sequence[str]) -> set[str]:
+        """Those of the row keys that exist."""
+        return {row[0] for row in self._keyed(table, keys)}
+
+    def hashes_of(self, table: Table, keys: Sequence[str]) -> dict[str, str]:
+        """Row hashes of those of the keys that exist, by row key."""
+        return {row[0]: row[1] for row in self._keyed(table, keys, self.dialect.hash_of_row(table))}
+
+    def restore(self, table: Table, rows: Sequence[ArchivedRow], *, skip: bool = False) -> Restored:
+        """Insert archived rows, all that are missing in one short transaction, or none.
+
+        The row hashes are computed again from what the source then holds, in the same transaction, and compared with
+        ClickHouse's before the commit. A row that is there already is never written: with the archive's hash it is counted,
+        so that a call can be repeated; with another one it is a conflict.
+
+        :param rows: with different keys.
+        :param skip: leave the source's row where there is a conflict.
+        :raises RefusedError: a conflict, a row that does not come back as it was archived (the message names key and
+            columns), or the table's columns changed; nothing was written.
+        :raises FatalError: the source refuses a row (foreign key, unique key, NOT NULL, privilege); nothing was written.
+        :raises TransientError: a lock was not granted within a few seconds, or a deadlock was broken; nothing was written.
+        """
+        table.require_archivable()
+        try:
+            return self._restored(table, rows, skip)
+        except TakenError:
+            # Perhaps the application inserted a key between the look and the INSERT: a second look sees it.
+            return self._restored(table, rows, skip)
+
+    def _restored(self, table: Table, rows: Sequence[ArchivedRow], skip: bool) -> Restored:
+        keys = self._bound_keys(table, [row.key for row in rows])
+        hashes = self._keyed_sql(table, self.dialect.hash_of_row(table))
+        with (
+            self._transaction() as cursor,
+            translated(self.insert_failures, lambda: self.where, others=False),
+        ):
+            cursor.execute(hashes, keys)
+            found = sorted_out(rows, dict(cursor.fetchall()))
+            if found.conflicts and not skip:
+                raise RefusedError(
+                    f"{self.where}: {len(found.conflicts)} rows of {table.id} are at the source with another content than in "
+                    f"the archive, and were not overwritten: keys {', '.join(found.conflicts[:_NAMED])}. Nothing of this "
+                    "transaction was written. Restore the others with conflicts='skip', or look which row is the right one"
+                )
+            missing = [row for row in rows if row.key in found.missing]
+            if missing:
+                values = zip(*(row.values for row in missing), strict=True)
+                self._insert(cursor, table, list(map(self.dialect.bound, table.columns, values)))
+                cursor.execute(hashes, keys)
+                self._require_restored(cursor, table, missing, dict(cursor.fetchall()))
+                self._require_unchanged(cursor, table)
+        return found
+
+    def _require_restored(
+        self, cursor: Cursor, table: Table, rows: Sequence[ArchivedRow], hashes: Mapping[str, str]
+    ) -> None:
+        wrong = [row for row in rows if hashes.get(row.key) != row.row_hash][:_NAMED]
+        if wrong:
+            fields = ", ".join(map(self._null_or_text, table.hashed))
+            keys = self._bound_keys(table, [row.key for row in wrong])
+            cursor.execute(self._keyed_sql(table, fields), keys)
+            found = {row[0]: row[1:] for row in cursor.fetchall()}
+            raise RefusedError(
+                f"{self.where}: rows of {table.id} did not come back as they were archived, so the transaction was rolled "
+                f"back: {differing(table, wrong, found)}. Look for triggers, rules and narrowed types at the source"
+            )
 
     def logged(self, batch_id: str) -> Iterator[list[tuple[str, str]]]:
         """(row key, row hash) of the batch's deleted rows from the purge log, in the order of their deletion."""
@@ -299,6 +354,14 @@ class Source(ABC):
     def _key_values(self, table: Table, key: str) -> tuple[KeyValue, ...]:
         return parse_key([column.kind or Kind.TEXT for column in table.key_columns], key)
 
+    def _keyed(self, table: Table, keys: Sequence[str], select: str = "1") -> Sequence[Row]:
+        table.require_archivable()
+        if not keys:
+            return ()
+        wanted = dict.fromkeys(keys)
+        found = self._read(self._keyed_sql(table, select), self._bound_keys(table, list(wanted)))
+        return [row for row in found if row[0] in wanted]
+
     @abstractmethod
     def _read_catalogue(self, cursor: Cursor, table: TableId) -> Table | None:
         """The table from the catalogue in the cursor's transaction; None when it is not there."""
@@ -308,86 +371,8 @@ class Source(ABC):
         now = self._read_catalogue(cursor, table.id)
         if now is None or now.fingerprint != table.fingerprint:
             raise RefusedError(
-                f"{self.where}: the columns or the key of {table.id} changed since the table was verified; nothing was "
-                "deleted. Archive and verify the table with its new columns first"
-            )
-
-    def _read(self, sql: str, values: Sequence[object] = ()) -> Sequence[Row]:
-        with self._transaction() as cursor:
-            cursor.execute(sql, tuple(values))
-            return cursor.fetchall()
-
-    def _write(self, sql: str, values: Sequence[object]) -> int:
-        with self._transaction() as cursor:
-            cursor.execute(sql, tuple(values))
-            return cursor.rowcount
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
-        """A transaction on the control connection: committed at the end, rolled back on any error."""
-        connection = self._control()
-        try:
-            with self._translated():
-                cursor = self._cursor(connection)
-                yield cursor
-                connection.commit()
-        except BaseException:
-            try:
-                connection.rollback()
-            except Exception:  # noqa: BLE001  the first error is the one to report
-                self.close()
-            raise
-        self._used = time.monotonic()
-
-    @contextmanager
-    def _own_connection(self) -> Iterator[Connection]:
-        with self._translated():
-            connection = self._connect()
-            try:
-                self._prepare(connection)
-                yield connection
-            finally:
-                with suppress(Exception):
-                    connection.close()
-
-    def _translated(self) -> AbstractContextManager[None]:
-        return translated(self.failures, lambda: self.where)
-
-    def _control(self) -> Connection:
-        if self._connection is not None and is_closed(self._connection):
-            self._connection = None
-        if self._connection is not None and time.monotonic() - self._used > _PING_AFTER_SECONDS:
-            self._ping(self._connection)
-        if self._connection is None:
-            with self._translated():
-                connection = self._connect()
-            self._adopt(connection)
-        assert self._connection is not None
-        return self._connection
-
-    def _ping(self, connection: Connection) -> None:
-        """Servers drop idle connections; better noticed before a statement than in it."""
-        try:
-            self._cursor(connection).execute("SELECT 1", ())
-            connection.rollback()
-        except Exception:  # noqa: BLE001  whatever it is, the connection is of no use
-            self.close()
-
-    def _adopt(self, connection: Connection) -> None:
-        try:
-            with self._translated():
-                self.where = self._prepare(connection)
-        except BaseException:
-            with suppress(Exception):
-                connection.close()
-            raise
-        self._connection, self._used = connection, time.monotonic()
-
-    def _require_setting(self, name: str, found: object, expected: object) -> None:
-        if found != expected:
-            raise FatalError(
-                f"{self.where}: the session's {name} is {found!r} and could not be set to {expected!r}; "
-                "remove what resets it (init_connect, ALTER ROLE ... SET, a connection pooler)"
+                f"{self.where}: the columns or the key of {table.id} changed since they were read; nothing was deleted or "
+                "restored. Archive and verify the table with its new columns first"
             )
 
 

@@ -6,6 +6,7 @@ quoted by the dialect and values are always bound. Placeholders are ``%s``, so q
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ class SourceType:
     :param match: condition that joins the column to that value ``{v}``; it lets the engine use the primary key's index.
         It may be looser than equality of bytes (case, trailing blanks): callers compare the canonical texts too.
         ``{charset}`` and ``{collation}`` are those of the column.
+    :param value: SQL of a value from its text ``{v}``, the inverse of ``text``; ``{type}`` is the declared type. Empty: the
+        dialect's.
+    :param bound: from the canonical text to that text, where it is not what is usual for the kind.
     :param encoding: how Debezium sends it; None: as is usual for the kind.
     :param refusal: why it cannot be archived exactly, and the way out; empty when it can.
     :param excludable: False: the connector fails over the type even when the column is excluded.
@@ -41,6 +45,8 @@ class SourceType:
     order: str = "{c}"
     key: str = ""
     match: str = "{c} = {v}"
+    value: str = ""
+    bound: Callable[[str], str] | None = None
     encoding: Encoding | None = None
     refusal: str = ""
     note: str = ""
@@ -50,6 +56,19 @@ class SourceType:
     def fate(self) -> Fate:
         """What becomes of the type's values."""
         return Fate.PROVABLE if self.kind else Fate.REFUSED
+
+
+def float_of_bits(text: str) -> str:
+    """The shortest digits of the 8-byte float whose bits are given as 16 hexadecimal digits."""
+    return repr(struct.unpack(">d", bytes.fromhex(text))[0])
+
+
+_BOUND: dict[Kind, Callable[[str], str]] = {
+    Kind.TEXT: lambda text: text.partition(":")[2],
+    Kind.IEEE32: float_of_bits,
+    Kind.IEEE64: float_of_bits,
+}
+"""From a canonical field text to the text that an engine reads, for the kinds where the two differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,7 @@ class Dialect:
     :param concat: joins texts, none of them NULL.
     :param row_hash: hash of the row text ``{text}``.
     :param bounds: half-open range over ``{c}`` with two placeholders, by kind of the window's column.
+    :param value: SQL of a value from its text ``{v}`` (:meth:`bound`), for types that have none of their own.
     :param fitted: the type's template as one column needs it: without what it can do without, or with a check.
     """
 
@@ -73,6 +93,7 @@ class Dialect:
     concat: Callable[[Sequence[str]], str]
     row_hash: str
     bounds: Mapping[Kind, str]
+    value: str = "{v}"
     fitted: Callable[[Column, str], str] = lambda column, text: text
 
     def table(self, table: TableId) -> str:
@@ -97,6 +118,16 @@ class Dialect:
         quoted = self.column(column)
         text = self.fitted(column, self.type_of(column).text).format(c=quoted)
         return self.field.format(c=quoted, text=text) if column.nullable else text
+
+    def bound(self, column: Column, texts: Sequence[str | None]) -> Sequence[str | None]:
+        """The texts to bind for values of a column, from their canonical field texts; None for NULL."""
+        decode = self.type_of(column).bound or _BOUND.get(column.archived_as)
+        return [None if text is None else decode(text) for text in texts] if decode else texts
+
+    def value_of(self, column: Column, v: str) -> str:
+        """SQL of a value of the column from the expression ``v`` of its bound text."""
+        template = self.type_of(column).value or self.value
+        return template.format(v=v, type=column.declared.replace("%", "%%"))
 
     def row_key(self, table: Table) -> str:
         """Canonical text of the primary key."""

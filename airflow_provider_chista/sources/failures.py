@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 
 
+class TakenError(FatalError):
+    """A value of a unique key, or the primary key itself, is another row's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One row of an engine's table of errors.
@@ -28,6 +32,43 @@ class Failure:
     error: type[ChistaError]
     remedy: str
     texts: tuple[str, ...] = ()
+
+
+def insert_failures(
+    *,
+    foreign: set[int | str],
+    unique: set[int | str],
+    null: set[int | str],
+    value: set[int | str],
+) -> tuple[Failure, ...]:
+    """What errors mean when archived rows are inserted, by the engine's codes."""
+    return (
+        Failure(
+            frozenset(foreign),
+            FatalError,
+            "The rows refer by foreign key to rows that are not at the source; restore the parent tables first. Nothing of "
+            "this transaction was written",
+        ),
+        Failure(
+            frozenset(unique),
+            TakenError,
+            "Another row at the source has this value in a unique key, or a key that its collation calls equal; restore the "
+            "others by row_keys. Nothing of this transaction was written",
+        ),
+        Failure(
+            frozenset(null),
+            FatalError,
+            "The archive has no value for a column that was added at the source after these rows; let the column be NULL at "
+            "the source. Nothing of this transaction was written",
+        ),
+        Failure(
+            frozenset(value),
+            FatalError,
+            "The table does not take a value that the row had: a constraint or a narrower type since, or a value outside of "
+            "its type, such as the empty error value of an ENUM. Restore the others by row_keys. Nothing of this transaction "
+            "was written",
+        ),
+    )
 
 
 def is_driver_error(error: BaseException) -> bool:
@@ -60,12 +101,17 @@ def translate(failures: Sequence[Failure], error: BaseException, where: str) -> 
 
 
 @contextmanager
-def translated(failures: Sequence[Failure], where: Callable[[], str]) -> Iterator[None]:
-    """Turn errors of the driver into ours; ``where`` is asked only then."""
+def translated(
+    failures: Sequence[Failure], where: Callable[[], str], *, others: bool = True
+) -> Iterator[None]:
+    """Turn errors of the driver into ours; ``where`` is asked only then.
+
+    :param others: False leaves errors that no row knows to the caller.
+    """
     try:
         yield
     except Exception as error:
-        if is_driver_error(error):
+        if is_driver_error(error) and (others or any(_fits(f, code_of(error), "") for f in failures)):
             raise translate(failures, error, where()) from error
         raise
 

@@ -56,6 +56,7 @@ TYPES = table_of(
         "vector",
         Kind.BYTES,
         "LOWER(HEX({c}))",
+        value="UNHEX({v})",
         encoding=Encoding.VECTOR,
         note="stored as the server holds it: 4-byte floats, little-endian",
     ),

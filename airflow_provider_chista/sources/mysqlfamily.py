@@ -15,15 +15,16 @@ from airflow_provider_chista.sources import mysqlchecks
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
-from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
+from airflow_provider_chista.sources.dbapi import Connection, Cursor
 from airflow_provider_chista.sources.defaults import undecidable
-from airflow_provider_chista.sources.failures import Failure
+from airflow_provider_chista.sources.failures import Failure, insert_failures
 from airflow_provider_chista.sources.mysqltypes import digits_of, labels_of, refusal_of
 
 SESSION: dict[str, object] = {
     "time_zone": "+00:00",
-    # Without PAD_CHAR_TO_FULL_LENGTH, which pads CHAR in expressions, and without NO_BACKSLASH_ESCAPES and ANSI_QUOTES.
-    "sql_mode": "STRICT_ALL_TABLES",
+    # Without PAD_CHAR_TO_FULL_LENGTH, which pads CHAR in expressions, and without NO_BACKSLASH_ESCAPES and ANSI_QUOTES. A
+    # restored 0 in an AUTO_INCREMENT column must stay 0. In the order in which the server shows the modes.
+    "sql_mode": "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES",
     # Sorts compare only that many bytes; the longest key of InnoDB has 3072 bytes, up to four times that in UTF-8.
     "max_sort_length": 16_384,
     # Seconds that the server waits for a reader of a streamed result that is busy elsewhere.
@@ -129,12 +130,17 @@ FAILURES = (
     ),
 )
 
+INSERT_FAILURES = insert_failures(
+    foreign={1216, 1452}, unique={1062, 1586}, null={1048}, value={1264, 1265, 1292, 1366, 1406, 3819, 4025}
+)
+
 
 class MySQLFamilySource(Source):
     """MySQL or MariaDB behind mysqlclient; ``database.table`` names a table."""
 
     control_sql = CONTROL
     failures = FAILURES
+    insert_failures = INSERT_FAILURES
     checks: ClassVar[mysqlchecks.Checks]
     gtids: ClassVar[str]
     """Query for the set of executed GTIDs."""
@@ -213,26 +219,14 @@ class MySQLFamilySource(Source):
             excludable=known is None or known.excludable,
         )
 
-    def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
-        """As :meth:`Source.rows`, by one join of the keys with the primary key."""
-        fields = ", ".join(
-            f"IF({self.dialect.column(column)} IS NULL, NULL, {self.dialect.field_text(column)})"
-            for column in table.hashed
-        )
-        wanted = set(keys)
-        found = self._keyed(table, keys, f"{self.dialect.row_key(table)}, {fields}")
-        return {row[0]: tuple(row[1:]) for row in found if row[0] in wanted}
+    def _null_or_text(self, column: Column) -> str:
+        return f"IF({self.dialect.column(column)} IS NULL, NULL, {self.dialect.field_text(column)})"
 
-    def present(self, table: Table, keys: Sequence[str]) -> set[str]:
-        """As :meth:`Source.present`, by one join of the keys with the primary key."""
-        return {row[0] for row in self._keyed(table, keys, self.dialect.row_key(table))} & set(keys)
+    def _keyed_sql(self, table: Table, select: str) -> str:
+        return f"SELECT {self.dialect.row_key(table)}, {select}\n{self._join(table)}"
 
-    def _keyed(self, table: Table, keys: Sequence[str], select: str) -> Sequence[Row]:
-        table.require_archivable()
-        if not keys:
-            return ()
-        parameter = _json([self._key_values(table, key) for key in dict.fromkeys(keys)])
-        return self._read(f"SELECT {select}\n{self._join(table)}", (parameter,))
+    def _bound_keys(self, table: Table, keys: Sequence[str]) -> tuple[object, ...]:
+        return (_json([self._key_values(table, key) for key in keys]),)
 
     def _join(self, table: Table, *, hashed: bool = False) -> str:
         """FROM clause that looks the rows of a JSON parameter up in the table, through the primary key's index.
@@ -290,6 +284,21 @@ class MySQLFamilySource(Source):
                 f"{self.where}: chista.purge_log took {logged} of {len(locked)} rows; nothing was deleted"
             )
         return [key for key, _ in locked], deleted
+
+    def _insert_sql(self, table: Table, rows: int) -> str:
+        names = ", ".join(self.dialect.quote(column.name) for column in table.columns)
+        values = ", ".join(self.dialect.value_of(column, "%s") for column in table.columns)
+        return f"INSERT INTO {self.dialect.table(table.id)} ({names})\nVALUES " + ", ".join(
+            [f"({values})"] * rows
+        )
+
+    def restore_sql(self, table: Table) -> str:
+        """As :meth:`Source.restore_sql`, for one row."""
+        return self._insert_sql(table, 1) % tuple(f":{column.name}" for column in table.columns)
+
+    def _insert(self, cursor: Cursor, table: Table, columns: Sequence[Sequence[str | None]]) -> None:
+        rows = zip(*columns, strict=True)
+        cursor.execute(self._insert_sql(table, len(columns[0])), tuple(text for row in rows for text in row))
 
     def position(self) -> str:
         """File, position and executed GTIDs (empty when the server has none), as JSON text."""

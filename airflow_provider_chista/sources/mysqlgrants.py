@@ -176,4 +176,5 @@ def requirements(binlog_monitor: str) -> dict[Role, tuple[Requirement, ...]]:
                 "each deleted row is logged; settled batches are trimmed",
             ),
         ),
+        "restore": (Requirement("table", ("SELECT", "INSERT"), "rows are inserted and compared"),),
     }

@@ -22,6 +22,9 @@ _TEXT_MATCH = "{c} = CONVERT({v} USING {charset}) COLLATE {collation}"
 # A cast to DATETIME(6) would make NULL of a zero date under some modes.
 _MOMENT = "LEFT(CONCAT({c}, IF(LENGTH({c}) > 19, '', '.'), '000000'), 26)"
 _HEX = "LOWER(HEX({c}))"
+_UNHEX = "UNHEX({v})"
+# As a text, '0' would be the year 2000, and '5' the eight bits of that character.
+_UNSIGNED = "CAST({v} AS UNSIGNED)"
 _HEX_KEY = "VARCHAR(6144) CHARACTER SET ascii"
 
 _ZERO_DATES = (
@@ -64,7 +67,10 @@ def digits(shown: str, whole: str) -> str:
 
 def _integer(name: str, kind: Kind, note: str = "") -> SourceType:
     unsigned = "unsigned" in name or name == "year"
-    return SourceType(name, kind, _NUMBER, "{c}", "BIGINT UNSIGNED" if unsigned else "BIGINT", note=note)
+    return SourceType(
+        name, kind, _NUMBER, "{c}", "BIGINT UNSIGNED" if unsigned else "BIGINT",
+        value=_UNSIGNED if name == "year" else "", note=note,
+    )  # fmt: skip
 
 
 def _text(name: str, encoding: Encoding | None = None, note: str = "") -> SourceType:
@@ -74,13 +80,13 @@ def _text(name: str, encoding: Encoding | None = None, note: str = "") -> Source
 
 
 def _bytes(name: str) -> SourceType:
-    return SourceType(name, Kind.BYTES, _HEX, "{c}", _HEX_KEY, "{c} = UNHEX({v})")
+    return SourceType(name, Kind.BYTES, _HEX, "{c}", _HEX_KEY, "{c} = UNHEX({v})", _UNHEX)
 
 
 def geometry(name: str) -> SourceType:
     """A row of a spatial type."""
     return SourceType(
-        name, Kind.BYTES, _HEX, encoding=Encoding.GEOMETRY,
+        name, Kind.BYTES, _HEX, value=_UNHEX, encoding=Encoding.GEOMETRY,
         note="stored as the server holds it: four bytes of SRID, little-endian, then WKB",
     )  # fmt: skip
 
@@ -121,7 +127,9 @@ COMMON: tuple[SourceType, ...] = (
     ),
     SourceType("decimal", Kind.DECIMAL, _NUMBER, "{c}", "DECIMAL(65,30)"),
     SourceType("decimal unsigned", Kind.DECIMAL, _NUMBER, "{c}", "DECIMAL(65,30)"),
-    SourceType("bit", Kind.UINT64, _NUMBER, "{c} + 0", "BIGINT UNSIGNED", encoding=Encoding.BIT_NUMBER),
+    SourceType(
+        "bit", Kind.UINT64, _NUMBER, "{c} + 0", "BIGINT UNSIGNED", value=_UNSIGNED, encoding=Encoding.BIT_NUMBER
+    ),
     SourceType("date", Kind.DATE, "CAST({c} AS CHAR)", "{c}", "DATE", note=_ZERO_DATES),
     _moment(
         "datetime", Encoding.MICROSECONDS,

@@ -9,14 +9,14 @@ from typing import Any
 from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.findings import Finding
-from airflow_provider_chista.model import Kind, Table, TableId, names
+from airflow_provider_chista.model import Column, Kind, Table, TableId, names
 from airflow_provider_chista.sources import postgrescatalogue, postgreschecks, postgresgrants
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
-from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
+from airflow_provider_chista.sources.dbapi import Connection, Cursor
 from airflow_provider_chista.sources.defaults import undecidable
-from airflow_provider_chista.sources.failures import Failure
+from airflow_provider_chista.sources.failures import Failure, insert_failures
 from airflow_provider_chista.sources.postgrestypes import DIALECT
 
 SESSION: dict[str, str] = {
@@ -89,6 +89,10 @@ FAILURES = (
     ),
 )
 
+INSERT_FAILURES = insert_failures(
+    foreign={"23503"}, unique={"23505", "23P01"}, null={"23502"}, value={"22", "23514"}
+)
+
 
 class PostgresSource(Source):
     """PostgreSQL."""
@@ -97,6 +101,7 @@ class PostgresSource(Source):
     dialect = DIALECT
     control_sql = CONTROL
     failures = FAILURES
+    insert_failures = INSERT_FAILURES
 
     @classmethod
     def recognises(cls, version: str) -> bool:
@@ -151,31 +156,19 @@ class PostgresSource(Source):
         found = self._read(f"SELECT {beyond} FROM {self.dialect.table(table.id)} t")[0]
         return {column.name for column, is_beyond in zip(columns, found, strict=True) if is_beyond}
 
-    def rows(self, table: Table, keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
-        """As :meth:`Source.rows`, by one join of the keys with the primary key."""
-        fields = ", ".join(
-            # IS NOT NULL would ask every field of a composite.
-            f"CASE WHEN {self.dialect.column(column)} IS DISTINCT FROM NULL THEN {self.dialect.field_text(column)} END"
-            for column in table.hashed
-        )
-        wanted = set(keys)
-        found = self._keyed(table, keys, f"{self.dialect.row_key(table)}, {fields}")
-        return {row[0]: tuple(row[1:]) for row in found if row[0] in wanted}
+    def _null_or_text(self, column: Column) -> str:
+        # IS NOT NULL would ask every field of a composite.
+        quoted = self.dialect.column(column)
+        return f"CASE WHEN {quoted} IS DISTINCT FROM NULL THEN {self.dialect.field_text(column)} END"
 
-    def present(self, table: Table, keys: Sequence[str]) -> set[str]:
-        """As :meth:`Source.present`, by one join of the keys with the primary key."""
-        return {row[0] for row in self._keyed(table, keys, self.dialect.row_key(table))} & set(keys)
-
-    def _keyed(self, table: Table, keys: Sequence[str], select: str) -> Sequence[Row]:
-        table.require_archivable()
-        if not keys:
-            return ()
-        values = [self._key_values(table, key) for key in dict.fromkeys(keys)]
-        return self._read(
-            f"SELECT {select}\nFROM {self._values(table)}\n"
-            f"JOIN {self.dialect.table(table.id)} t ON {self.dialect.matches(table, 'v.k{}'.format)}",
-            _arrays(values),
+    def _keyed_sql(self, table: Table, select: str) -> str:
+        return (
+            f"SELECT {self.dialect.row_key(table)}, {select}\nFROM {self._values(table)}\n"
+            f"JOIN {self.dialect.table(table.id)} t ON {self.dialect.matches(table, 'v.k{}'.format)}"
         )
+
+    def _bound_keys(self, table: Table, keys: Sequence[str]) -> tuple[object, ...]:
+        return _arrays([self._key_values(table, key) for key in keys])
 
     def _values(self, table: Table, *, hashed: bool = False) -> str:
         """The keys (and hashes) of a call as a table: one array for each column, so that a statement has few parameters."""
@@ -214,6 +207,24 @@ class PostgresSource(Source):
         cursor.execute(self._delete_sql(table), (*arrays, batch_id, str(table.id)))
         found = cursor.fetchall()
         return [key for key, _ in found if key is not None], int(found[-1][1])
+
+    def _insert_sql(self, table: Table) -> str:
+        """Rows arrive as one array of texts for each column; identity columns take the value that they are given."""
+        names = ", ".join(self.dialect.quote(column.name) for column in table.columns)
+        values = ", ".join(self.dialect.value_of(column, f"v.c{i}") for i, column in enumerate(table.columns))
+        arrays = ", ".join(["%s::text[]"] * len(table.columns))
+        texts = ", ".join(f"c{i}" for i in range(len(table.columns)))
+        return (
+            f"INSERT INTO {self.dialect.table(table.id)} ({names})\nOVERRIDING SYSTEM VALUE\n"
+            f"SELECT {values}\nFROM unnest({arrays}) AS v ({texts})"
+        )
+
+    def restore_sql(self, table: Table) -> str:
+        """As :meth:`Source.restore_sql`."""
+        return self._insert_sql(table) % tuple(f":{column.name}" for column in table.columns)
+
+    def _insert(self, cursor: Cursor, table: Table, columns: Sequence[Sequence[str | None]]) -> None:
+        cursor.execute(self._insert_sql(table), tuple(map(_text_array, columns)))
 
     def position(self) -> str:
         """The LSN as a number, as JSON text."""
@@ -279,3 +290,12 @@ class PostgresSource(Source):
 
 def _arrays(rows: Sequence[Sequence[KeyValue]]) -> tuple[list[KeyValue], ...]:
     return tuple([list(column) for column in zip(*rows, strict=True)])
+
+
+def _text_array(texts: Sequence[str | None]) -> str:
+    """The literal of a ``text[]``: psycopg 3 without its C part takes several times as long for a list."""
+    quoted = (
+        "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        for text in texts
+    )
+    return "{" + ",".join(quoted) + "}"

@@ -54,6 +54,10 @@ REQUIREMENTS: dict[Role, tuple[Requirement, ...]] = {
             "each deleted row is logged; settled batches are trimmed",
         ),
     ),
+    "restore": (
+        Requirement("schema", ("USAGE",), "the tables are in it"),
+        Requirement("table", ("SELECT", "INSERT"), "rows are inserted and compared"),
+    ),
 }
 
 # By way of the catalogue: a cast to regclass fails where the user has no USAGE on the schema. A name that does not exist

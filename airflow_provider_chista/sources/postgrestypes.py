@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_provider_chista.model import Column, Encoding, Kind
-from airflow_provider_chista.sources.dialect import Dialect, SourceType, reserved_name
+from airflow_provider_chista.sources.dialect import Dialect, SourceType, float_of_bits, reserved_name
 
 _BYTES_ORDER = '{c}::text COLLATE "C"'
 # A cast of char(n) to text drops the trailing blanks; its output function keeps them, as the stream does.
@@ -28,6 +28,13 @@ _MOMENT = (
     "CASE WHEN {c} >= '0001-01-01' AND {c} < 'infinity' THEN to_char({c}, 'YYYY-MM-DD HH24:MI:SS.US')"
     " WHEN isfinite({c}) THEN to_char({c}, 'YYYY-MM-DD HH24:MI:SS.US BC') ELSE {c}::text END"
 )
+
+
+def _point(wkb: str) -> str:
+    """``(x,y)`` from the hexadecimal digits of :data:`_POINT`."""
+    return f"({float_of_bits(wkb[10:26])},{float_of_bits(wkb[26:42])})"
+
+
 _POINT = f"'0000000001' || ({_bits('({c})[0]')}) || ({_bits('({c})[1]')})"
 
 _FOUND = "in snapshots: the proof finds such rows"
@@ -96,7 +103,7 @@ TYPES: dict[str, SourceType] = {
         SourceType("numeric(p,s)", Kind.DECIMAL, "{c}::text", "{c}", "numeric[]", note="NaN needs the column as a String"),
         _unkeyed("numeric", encoding=Encoding.NUMERIC, note="digits behind the point are kept as they are, zeros too"),
         SourceType(
-            "money", Kind.DECIMAL, "{c}::numeric::text",
+            "money", Kind.DECIMAL, "{c}::numeric::text", value="{v}::numeric::{type}",
             note="snapshots carry it through a floating-point number: the proof finds rows above 2^46",
         ),
         SourceType("real", Kind.IEEE32, _bits("{c}")),
@@ -126,7 +133,9 @@ TYPES: dict[str, SourceType] = {
         # Compared as text: a label of the archive may be gone from the type.
         SourceType("enum", Kind.TEXT, _netstring("{c}::text"), _BYTES_ORDER, "text[]", "{c}::text = {v}"),
         SourceType("uuid", Kind.UUID, "{c}::text", "{c}", "uuid[]"),
-        SourceType("bytea", Kind.BYTES, "encode({c}, 'hex')", "{c}", "text[]", "{c} = decode({v}, 'hex')"),
+        SourceType(
+            "bytea", Kind.BYTES, "encode({c}, 'hex')", "{c}", "text[]", "{c} = decode({v}, 'hex')", "decode({v}, 'hex')"
+        ),
         _unkeyed("bit", encoding=Encoding.BIT_STRING),
         _refused("bit varying", "Debezium drops leading zero bits, so '0' and '' look the same; exclude the column"),
         _unkeyed("json"),
@@ -154,7 +163,7 @@ TYPES: dict[str, SourceType] = {
             "session prints it in another style",
         ),
         SourceType(
-            "point", Kind.BYTES, _POINT, encoding=Encoding.POINT, note="stored as WKB, big-endian"
+            "point", Kind.BYTES, _POINT, bound=_point, encoding=Encoding.POINT, note="stored as WKB, big-endian"
         ),
         *(_refused(name, _JAVA) for name in ("line", "lseg", "box", "path", "polygon", "circle")),
         *(_refused(name, "its text depends on the reader's search path; exclude the column") for name in (
@@ -313,4 +322,5 @@ DIALECT = Dialect(
         # Bytes, not the column's collation: linguistic ones ignore punctuation.
         Kind.TEXT: '{c}::text COLLATE "C" >= %s AND {c}::text COLLATE "C" < %s',
     },
+    value="{v}::{type}",
 )

@@ -83,3 +83,8 @@ CREATE USER IF NOT EXISTS 'chista_purge'@'%' IDENTIFIED BY '${CHISTA_MYSQL_PURGE
 GRANT SELECT, DELETE ON test.* TO 'chista_purge'@'%';
 GRANT SELECT, DELETE ON employees.* TO 'chista_purge'@'%';
 GRANT SELECT, INSERT, DELETE ON chista.purge_log TO 'chista_purge'@'%';
+
+-- chista_restore: inserts archived rows again.
+CREATE USER IF NOT EXISTS 'chista_restore'@'%' IDENTIFIED BY '${CHISTA_MYSQL_RESTORE_PASSWORD}';
+GRANT SELECT, INSERT ON test.* TO 'chista_restore'@'%';
+GRANT SELECT, INSERT ON employees.* TO 'chista_restore'@'%';

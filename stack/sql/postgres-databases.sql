@@ -4,6 +4,7 @@
 \getenv capture_password CHISTA_POSTGRES_CAPTURE_PASSWORD
 \getenv verify_password CHISTA_POSTGRES_VERIFY_PASSWORD
 \getenv purge_password CHISTA_POSTGRES_PURGE_PASSWORD
+\getenv restore_password CHISTA_POSTGRES_RESTORE_PASSWORD
 \getenv airflow_password CHISTA_AIRFLOW_DB_PASSWORD
 
 SELECT format('CREATE ROLE %I %s PASSWORD %L', wanted.name, wanted.attributes, wanted.password)
@@ -11,6 +12,7 @@ FROM (VALUES
     ('chista_capture', 'LOGIN REPLICATION', :'capture_password'),
     ('chista_verify', 'LOGIN', :'verify_password'),
     ('chista_purge', 'LOGIN', :'purge_password'),
+    ('chista_restore', 'LOGIN', :'restore_password'),
     ('airflow', 'LOGIN', :'airflow_password')
 ) AS wanted (name, attributes, password)
 WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted.name)

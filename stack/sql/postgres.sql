@@ -78,6 +78,10 @@ GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public, employees TO chista_purge;
 GRANT SELECT, INSERT, DELETE ON chista.purge_log TO chista_purge;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA chista TO chista_purge;
 
+-- chista_restore: inserts archived rows again.
+GRANT USAGE ON SCHEMA public, employees TO chista_restore;
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public, employees TO chista_restore;
+
 -- The publication is the DBA's: the connector runs with publication.autocreate.mode=disabled. ALTER keeps a repeated run honest
 -- when a table was added.
 SELECT 'CREATE PUBLICATION chista WITH (publish_via_partition_root = true)'

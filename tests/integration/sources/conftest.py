@@ -147,7 +147,7 @@ def stack_server(flavour: str) -> Server:
 def roles(server: Server) -> dict[str, dict[str, Any]]:
     logins = {
         role: json.loads(os.environ[f"AIRFLOW_CONN_{server.flavour.upper()}_{role.upper()}"])
-        for role in ("capture", "verify", "purge")
+        for role in ("capture", "verify", "purge", "restore")
     }
     # The connector alone knows the password of its user; its connection in Airflow has none.
     logins["capture"]["password"] = os.environ[f"CHISTA_{server.flavour.upper()}_CAPTURE_PASSWORD"]
@@ -159,17 +159,20 @@ GRANTS = {
         "GRANT LOCK TABLES ON `{schema}`.* TO 'chista_capture'@'%'",
         "GRANT SELECT, TRIGGER ON `{schema}`.* TO 'chista_verify'@'%'",
         "GRANT SELECT, DELETE ON `{schema}`.* TO 'chista_purge'@'%'",
+        "GRANT SELECT, INSERT ON `{schema}`.* TO 'chista_restore'@'%'",
     ),
     "postgres": (
-        'GRANT USAGE ON SCHEMA "{schema}" TO chista_capture, chista_verify, chista_purge',
+        'GRANT USAGE ON SCHEMA "{schema}" TO chista_capture, chista_verify, chista_purge, chista_restore',
         'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT ON TABLES TO chista_capture, chista_verify',
         'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT, DELETE ON TABLES TO chista_purge',
+        'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT, INSERT ON TABLES TO chista_restore',
     ),
 }
 REVOKES = (
     "REVOKE LOCK TABLES ON `{schema}`.* FROM 'chista_capture'@'%'",
     "REVOKE SELECT, TRIGGER ON `{schema}`.* FROM 'chista_verify'@'%'",
     "REVOKE SELECT, DELETE ON `{schema}`.* FROM 'chista_purge'@'%'",
+    "REVOKE SELECT, INSERT ON `{schema}`.* FROM 'chista_restore'@'%'",
 )
 GRANTS["mariadb"] = GRANTS["mysql"]
 

@@ -11,14 +11,16 @@ import pytest
 from airflow_provider_chista.model import TableId
 
 
-@pytest.mark.parametrize("role", ["capture", "verify", "purge"])
+@pytest.mark.parametrize("role", ["capture", "verify", "purge", "restore"])
 def test_the_stacks_users_lack_nothing_for_their_role(schema: Any, role: str) -> None:
     schema.create(f"granted_{role}", "id INT PRIMARY KEY")
     with schema.source(role) as source:
         assert source.grant_findings(role, [schema.id(f"granted_{role}")]) == []
 
 
-@pytest.mark.parametrize(("role", "other"), [("purge", "verify"), ("verify", "purge"), ("capture", "purge")])
+@pytest.mark.parametrize(
+    ("role", "other"), [("purge", "verify"), ("verify", "purge"), ("capture", "purge"), ("restore", "purge")]
+)
 def test_a_user_of_another_role_lacks_something(schema: Any, role: str, other: str) -> None:
     schema.create(f"other_{role}_{other}", "id INT PRIMARY KEY")
     with schema.source(other) as source:
@@ -44,7 +46,7 @@ def nobody(schema: Any) -> Iterator[str]:
     server.execute(f"DROP {'ROLE' if server.flavour == 'postgres' else 'USER'} {user}")
 
 
-@pytest.mark.parametrize("role", ["capture", "verify", "purge"])
+@pytest.mark.parametrize("role", ["capture", "verify", "purge", "restore"])
 def test_the_remedies_give_a_bare_user_its_role(schema: Any, nobody: str, role: str) -> None:
     schema.create(f"bare_{role}", "id INT PRIMARY KEY")
     schema.insert(f"bare_{role}", [(1,)])

@@ -95,6 +95,7 @@ ALLOWED = {
         "INSERT INTO chista.purge_log (batch_id, table_name, row_key, row_hash) VALUES ('test', 't', 'k', 'h')",
         "DELETE FROM chista.purge_log WHERE batch_id = 'test'",
     ),
+    "restore": ("SELECT * FROM {table}", "{insert}"),
 }
 REFUSED = {
     "capture": (
@@ -108,6 +109,7 @@ REFUSED = {
         "INSERT INTO chista.marker (id, token, nudges) VALUES ('t', 't', 0)",
         "UPDATE chista.purge_log SET row_hash = 'x'",
     ),
+    "restore": ("DELETE FROM {table} WHERE 1 = 0", "SELECT * FROM chista.purge_log"),
 }
 
 

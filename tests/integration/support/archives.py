@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,11 @@ from clickhouse_connect.driver.client import Client
 from airflow_provider_chista.archive import barrier, snapshot
 from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.create import create
-from airflow_provider_chista.archive.ledger import Ledger, Stage
+from airflow_provider_chista.archive.ledger import Author, Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.report import DrainLimits
+from airflow_provider_chista.archive.restore import Restore, RestoreOptions, RestoreReport, Selection
 from airflow_provider_chista.archive.seal import Seal, SealReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.verify import Proof, verify
@@ -136,6 +137,28 @@ class Archive:
         finally:
             purging.source.close()
 
+    def restoring(
+        self,
+        stopped: Callable[[], bool] = lambda: False,
+        author: Author | None = None,
+        window: Window | None = None,
+        row_keys: tuple[str, ...] = (),
+        batch_id: str = "",
+        **options: Any,
+    ) -> Restore:
+        ledger = replace(self.ledger(window), author=author or Author())
+        return Restore(
+            self.engine.source("restore"), self.manifests(), ledger, Selection(window, row_keys, batch_id),
+            RestoreOptions(**options), stopped,
+        )  # fmt: skip
+
+    def restore(self, **chosen: Any) -> RestoreReport:
+        restoring = self.restoring(**chosen)
+        try:
+            return restoring.run()
+        finally:
+            restoring.source.close()
+
     def seal(self, window: Window | None = None) -> SealReport:
         drain = self.table_drain()
         with self.engine.source("purge") as source:
@@ -175,22 +198,48 @@ class Archive:
         assert not lost, f"{len(lost)} rows are nowhere, such as {sorted(lost)[:3]}"
 
 
+def opened(flavour: str, connector: str, database: str, control: str, table: str) -> Archive:
+    """An archive that another process has made."""
+    client = services.clickhouse()
+    known = Connector(ENGINES[flavour], connector, [TableId(connector, table)])
+    return Archive(known, client, Control(client, control), database, table)
+
+
+def dying(call: Callable[..., Any], die_after: int) -> Callable[..., Any]:
+    """The call, after which the process kills itself the ``die_after``-th time (0: never)."""
+    calls = iter(range(1, 1_000_000))
+
+    def call_then_die(*arguments: Any, **named: Any) -> Any:
+        done = call(*arguments, **named)
+        if next(calls) == die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    return call_then_die
+
+
 def purge_in_process(
     flavour: str, connector: str, database: str, control: str, table: str, txn_size: int, die_after: int
 ) -> None:
     """Body of a process that purges and is killed: by the test, or by itself right after a commit at the source."""
-    client = services.clickhouse()
-    known = Connector(ENGINES[flavour], connector, [TableId(connector, table)])
-    archive = Archive(known, client, Control(client, control), database, table)
-    purging = archive.purging(txn_size=txn_size)
-    commits = iter(range(1, 1_000_000))
-    guarded_delete = purging.source.guarded_delete
-
-    def delete_then_die(*arguments: Any) -> list[str]:
-        deleted = guarded_delete(*arguments)
-        if next(commits) == die_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return deleted
-
-    purging.source.guarded_delete = delete_then_die  # type: ignore[method-assign]
+    purging = opened(flavour, connector, database, control, table).purging(txn_size=txn_size)
+    purging.source.guarded_delete = dying(purging.source.guarded_delete, die_after)  # type: ignore[method-assign]
     purging.run()
+
+
+def restore_in_process(
+    flavour: str,
+    connector: str,
+    database: str,
+    control: str,
+    table: str,
+    batch_id: str,
+    txn_size: int,
+    die_after: int,
+) -> None:
+    """Body of a process that restores a batch and kills itself right after a commit at the source."""
+    restoring = opened(flavour, connector, database, control, table).restoring(
+        batch_id=batch_id, txn_size=txn_size
+    )
+    restoring.source.restore = dying(restoring.source.restore, die_after)  # type: ignore[method-assign]
+    restoring.run()

@@ -82,14 +82,16 @@ class Engine:
                 f"GRANT LOCK TABLES ON {schema}.* TO 'chista_capture'@'%'",
                 f"GRANT SELECT, TRIGGER ON {schema}.* TO 'chista_verify'@'%'",
                 f"GRANT SELECT, DELETE ON {schema}.* TO 'chista_purge'@'%'",
+                f"GRANT SELECT, INSERT ON {schema}.* TO 'chista_restore'@'%'",
             )
         else:
-            users = "chista_capture, chista_verify, chista_purge"
+            users = "chista_capture, chista_verify, chista_purge, chista_restore"
             self.execute(
                 f"CREATE SCHEMA {schema}",
                 f"GRANT USAGE ON SCHEMA {schema} TO {users}",
                 f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {users}",
                 f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT DELETE ON TABLES TO chista_purge",
+                f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT INSERT ON TABLES TO chista_restore",
                 *(ddl.format(schema=schema) for ddl in tables),
                 f"CREATE PUBLICATION {schema} WITH (publish_via_partition_root = true)",
                 f"ALTER PUBLICATION {schema} SET TABLES IN SCHEMA {schema}, TABLE {CONTROL_TABLES}",
@@ -102,6 +104,7 @@ class Engine:
                 f"REVOKE LOCK TABLES ON {schema}.* FROM 'chista_capture'@'%'",
                 f"REVOKE SELECT, TRIGGER ON {schema}.* FROM 'chista_verify'@'%'",
                 f"REVOKE SELECT, DELETE ON {schema}.* FROM 'chista_purge'@'%'",
+                f"REVOKE SELECT, INSERT ON {schema}.* FROM 'chista_restore'@'%'",
             )
         else:
             self.execute(f"DROP PUBLICATION IF EXISTS {schema}", f"DROP SCHEMA IF EXISTS {schema} CASCADE")

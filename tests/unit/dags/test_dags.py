@@ -32,7 +32,7 @@ ARCHIVES = {
     "archive_mariadb": (["test.chista", "employees.salaries"], ["employees.employees"]),
     "archive_postgres": (["public.shipments", "employees.salaries"], ["employees.employees"]),
 }
-OTHERS = ["drain_mapped", "stream_live"]
+OTHERS = ["drain_mapped", "restore_rows", "stream_live"]
 EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", ARCHIVES)
 
 
@@ -156,6 +156,17 @@ def test_the_live_copies_run_one_after_another_with_the_mirror_policy(bag: DagBa
     assert all(task.target.startswith("live_") for task in followers)
     for group in ("live_mysql_chista", "live_mariadb_chista", "live_postgres_shipments"):
         assert chain(*(f"{group}.{t}" for t in ("connector_running", "create_table", "follow"))) <= edges(dag)
+
+
+def test_a_restore_is_started_by_hand_and_the_archive_is_drained_behind_it(bag: DagBag) -> None:
+    dag = bag.dags["restore_rows"]
+    assert type(dag.timetable).__name__ == "NullTimetable"
+    assert chain("restore", "source_captured", "drain") <= edges(dag)
+    assert dag.task_dict["restore"].restore_conn_id == "mysql_restore"
+    params = {name: dag.params.get_param(name).value for name in dag.params}
+    assert params == {
+        "batch_id": "", "row_keys": [], "window_start": None, "window_end": None, "conflicts": "refuse", "dry_run": False,
+    }  # fmt: skip
 
 
 def test_tables_that_are_drained_side_by_side_do_not_hold_one_another(bag: DagBag) -> None:

@@ -65,13 +65,16 @@ def test_the_ledgers_queries_answer_what_they_say(clickhouse: Any) -> None:
     insert = "INSERT INTO chista.ledger (at, target, window, stage, verify_id, rows, actor, detail) VALUES"
     for window, stage, second in (
         ("jan", "verified", 1), ("jan", "approved", 2), ("jan", "intent", 3), ("jan", "deleted", 4), ("jan", "sealed", 5),
-        ("feb", "verified", 6), ("feb", "rejected", 7), ("mar", "intent", 8), ("mar", "deleted", 9),
+        ("feb", "verified", 6), ("feb", "rejected", 7), ("mar", "intent", 8), ("mar", "deleted", 9), ("all", "restored", 10),
     ):  # fmt: skip
         clickhouse.query(
             f"{insert} ({second}, 'a.t', '{window}', '{stage}', 'proof of {window}', 7, 'otto', '{{\"reason\": \"old\"}}')"
         )
-    archived, approved, unsealed = (clickhouse.query(sql) for sql in blocks(SECTIONS["ledger"], "sql"))
+    archived, approved, restored, unsealed = (
+        clickhouse.query(sql) for sql in blocks(SECTIONS["ledger"], "sql")
+    )
     assert [line.split(",")[1:3] for line in str(archived).splitlines()] == [
+        ['"all"', '"restored"'],
         ['"feb"', '"rejected"'],
         ['"jan"', '"sealed"'],
         ['"mar"', '"deleted"'],
@@ -80,6 +83,7 @@ def test_the_ledgers_queries_answer_what_they_say(clickhouse: Any) -> None:
         ['"feb"', '"rejected"', '"otto"', '"old"'],
         ['"jan"', '"approved"', '"otto"', '"old"'],
     ]
+    assert [line.split(",")[2:4] for line in str(restored).splitlines()] == [["7", '"otto"']]
     assert [line.split(",")[1] for line in str(unsealed).splitlines()] == ['"mar"']
 
 

@@ -18,6 +18,7 @@ from airflow_provider_chista.operators.drain import DrainTopicOperator
 from airflow_provider_chista.operators.partitions import ListTopicPartitionsOperator
 from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
+from airflow_provider_chista.operators.restore import RestoreRowsOperator
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from airflow_provider_chista.operators.verify import VerifyArchiveOperator
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
@@ -114,6 +115,18 @@ OPERATORS = (
             "verify_id": PROOF,
             "purge_conn_id": "{{ params.purge }}",
             "topic_prefix": "{{ params.prefix }}",
+            **WINDOW,
+            **PAIR,
+            **SOURCE,
+        },
+    ),
+    Case(
+        RestoreRowsOperator,
+        {
+            "restore_conn_id": "{{ params.restore }}",
+            "row_keys": "{{ params.row_keys }}",
+            "batch_id": "{{ params.batch_id }}",
+            "conflicts": "{{ params.conflicts }}",
             **WINDOW,
             **PAIR,
             **SOURCE,

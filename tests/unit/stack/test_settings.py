@@ -98,7 +98,9 @@ def test_capture_connections_carry_no_password():
 
 def test_postgres_connections_name_the_database():
     table = connections(Stack())
-    assert {table[f"postgres_{role}"]["schema"] for role in ("capture", "verify", "purge")} == {"shipment_db"}
+    assert {table[f"postgres_{role}"]["schema"] for role in ("capture", "verify", "purge", "restore")} == {
+        "shipment_db"
+    }
     assert "schema" not in table["mysql_verify"]
 
 

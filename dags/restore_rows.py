@@ -1,0 +1,54 @@
+"""Brings rows that were purged back to the source, by hand.
+
+Trigger it with a purge batch (its `batch_id` is in the ledger and in the purge task's XCom), with row keys, or with a window;
+**Dry run** first shows how many rows would come back. The rows are inserted at the source, each compared with the archive
+before its transaction commits; rows that are there already are left alone. Then the archive is drained past the inserts,
+so that a window of these rows can be verified, and purged again, at once.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_chista.operators.drain import DrainTopicOperator
+from airflow_provider_chista.operators.restore import RestoreRowsOperator
+from airflow_provider_chista.sensors.capture import SourceCapturedSensor
+
+TABLE = {"table": "employees.salaries", "target": "archive_mysql.salaries"}
+CONNECTOR = {"connector": "mysql-connector-1", "topic_prefix": "mysql1"}
+DAY = {"type": ["null", "string"], "format": "date"}
+
+with DAG(
+    "restore_rows",
+    schedule=None,
+    start_date=datetime(2024, 1, 1, tzinfo=UTC),
+    max_active_runs=1,
+    catchup=False,
+    params={
+        "batch_id": Param("", type="string", title="Purge batch"),
+        "row_keys": Param([], type="array", title="Row keys"),
+        "window_start": Param(None, **DAY, title="First day, UTC"),
+        "window_end": Param(None, **DAY, title="End, exclusive, UTC"),
+        "conflicts": Param(
+            "refuse", enum=["refuse", "skip"], title="Rows that the source has in another form"
+        ),
+        "dry_run": Param(False, type="boolean", title="Dry run"),
+    },
+    default_args={"retries": 5, "retry_delay": timedelta(seconds=15), "source_conn_id": "mysql_verify"},
+    tags=["chista", "restore"],
+    doc_md=__doc__,
+):
+    restore = RestoreRowsOperator(
+        task_id="restore",
+        restore_conn_id="mysql_restore",
+        time_column="from_date",
+        batch_id="{{ params.batch_id }}",
+        row_keys="{{ params.row_keys | tojson }}",
+        conflicts="{{ params.conflicts }}",
+        **TABLE,
+    )
+    captured = SourceCapturedSensor(task_id="source_captured", tables=[TABLE["table"]], **CONNECTOR)
+    drain = DrainTopicOperator(
+        task_id="drain", topic_prefix=CONNECTOR["topic_prefix"], barrier=captured.output, **TABLE
+    )
+    restore >> captured >> drain
