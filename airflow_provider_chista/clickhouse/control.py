@@ -82,6 +82,11 @@ TABLES: dict[str, str] = {
             recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
             progress UInt8 MATERIALIZED toUInt8(state)
         ) ENGINE = ReplacingMergeTree(progress) ORDER BY (target, row_key, batch_id)""",
+    "pauses": """
+        (
+            target String, paused UInt8, reason String, actor String,
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY target""",
     "ledger": """
         (
             at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'), source String, target String, window String,

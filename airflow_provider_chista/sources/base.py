@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import resources
@@ -15,10 +14,11 @@ from airflow_provider_chista.canonical import KeyValue, parse_key
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Kind, Table, TableId, Window
-from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker
+from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker, signalled
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row, is_closed
 from airflow_provider_chista.sources.dialect import Dialect
 from airflow_provider_chista.sources.failures import Failure, translated
+from airflow_provider_chista.sources.gauges import Gauges
 
 Role = Literal["capture", "verify", "purge"]
 
@@ -31,7 +31,7 @@ _PING_AFTER_SECONDS = 30.0
 _LOG_PAGE_ROWS = 5_000
 
 
-class Source(ABC):
+class Source(Gauges):
     """A source database behind a DB-API connection.
 
     It owns at most one control connection, opened when first needed; :meth:`hashes` opens one of its own. Not safe for use by
@@ -262,17 +262,13 @@ class Source(ABC):
         self._write(self.control_sql.request_snapshot, (signal_id, "execute-snapshot", data))
 
     def _signalled(self, table: TableId) -> str:
-        if re.fullmatch(r"\w+\.\w+", str(table), re.ASCII):
-            return str(table)
-        quoted = self.dialect.table(table) % ()
-        # A connector that is restarted in the middle of the snapshot reads the name from its offset, without quotes.
-        parsed_otherwise = re.search(r"[\s\"'`.]", table.schema + table.name)
-        if parsed_otherwise or "{" in quoted or not _is_expression(quoted):
+        name = signalled(table, self.dialect.table(table) % ())
+        if name is None:
             raise FatalError(
                 f"{self.where}: a running connector cannot be asked for a snapshot of {table}, because of its name; register "
                 "another connector, which has the table from its beginning"
             )
-        return quoted
+        return name
 
     def _touch_marker(self, marker_id: str, sql: str, values: Sequence[object]) -> None:
         if not self._write(sql, values):
@@ -389,12 +385,3 @@ class Source(ABC):
                 f"{self.where}: the session's {name} is {found!r} and could not be set to {expected!r}; "
                 "remove what resets it (init_connect, ALTER ROLE ... SET, a connection pooler)"
             )
-
-
-def _is_expression(text: str) -> bool:
-    """Whether a text is a regular expression."""
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True

@@ -17,6 +17,7 @@ from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.failures import Failure
+from airflow_provider_chista.sources.postgresgauges import PostgresGauges
 from airflow_provider_chista.sources.postgrestypes import DIALECT
 
 SESSION: dict[str, str] = {
@@ -90,7 +91,7 @@ FAILURES = (
 )
 
 
-class PostgresSource(Source):
+class PostgresSource(PostgresGauges, Source):
     """PostgreSQL."""
 
     flavour = "postgres"
