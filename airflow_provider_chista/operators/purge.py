@@ -18,7 +18,6 @@ from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.operators.base import WindowOperator, author
 
-
 _OFF = frozenset({"", "0", "false", "no", "off", "none"})
 """Values of the Airflow Variable ``sentinel`` that let the purge run."""
 
@@ -65,7 +64,6 @@ class PurgeSourceOperator(WindowOperator):
         "listed",
         "delete_policy",
         "lag_conn_ids",
-        "hours",
         "sentinel",
     )
     ui_color = "#f8d7da"

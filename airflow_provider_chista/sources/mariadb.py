@@ -67,7 +67,7 @@ class MariaDBSource(MySQLFamilySource):
     isolation = "@@session.tx_isolation"
     binlog_status = "SHOW MASTER STATUS"
     replica_status = "SHOW ALL SLAVES STATUS"
-    replica_right = "REPLICA MONITOR"
+    replica_right = "SLAVE MONITOR"
 
     @classmethod
     def recognises(cls, version: str) -> bool:
