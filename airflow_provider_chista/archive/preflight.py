@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
 from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
 from airflow_provider_chista.archive.deadletters import open_letters
-from airflow_provider_chista.archive.gauges import Gauges
+from airflow_provider_chista.archive.factors import SourceFactors
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse import ddl
@@ -180,7 +180,7 @@ def _throttle(
 ) -> Iterable[Finding]:
     with ExitStack() as stack:
         opened = {name: stack.enter_context(replica()) for name, replica in replicas.items()}
-        yield from Gauges(stack.enter_context(verify()), opened).findings(options)
+        yield from SourceFactors(stack.enter_context(verify()), opened).findings(options)
 
 
 def _kafka(kafka: Kafka) -> Iterable[Finding]:

@@ -19,7 +19,7 @@ from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
 from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
 from airflow_provider_chista.archive.deadletters import open_letters
-from airflow_provider_chista.archive.gauges import Gauges, pause_switch
+from airflow_provider_chista.archive.factors import SourceFactors, pause_switch
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
 from airflow_provider_chista.archive.settle import DELETED, recover, settle
@@ -137,11 +137,11 @@ class Purge:
     replicas: Mapping[str, Source] = field(default_factory=dict)
     sentinel: Callable[[], str | None] = lambda: None
     told: Callable[[str], None] = lambda line: None
-    _gauges: Gauges = field(init=False)
+    _factors: SourceFactors = field(init=False)
     _throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
-        self._gauges = Gauges(self.inspector, self.replicas)
+        self._factors = SourceFactors(self.inspector, self.replicas)
 
     def run(self) -> PurgeReport:
         """Delete the proven rows of the window at the source, or as many of them as ``limit`` and ``run_time`` allow.
@@ -153,7 +153,7 @@ class Purge:
         """
         started = time.monotonic()
         self._throttle = self._made_throttle()
-        proof = self._admitted()
+        proof = self._admitted(self.verify_id)
         batch_id = batch_of(proof.verify_id)
         report = PurgeReport(batch_id, proof.verify_id, proof.rows, dry_run=self.options.dry_run)
         if self.options.dry_run:
@@ -211,7 +211,7 @@ class Purge:
             *self.inspector.table_findings(
                 table, listed=self.options.listed, publication=self.options.publication
             ),
-            *self._gauges.findings(self.options.throttle),
+            *self._factors.findings(self.options.throttle),
         ]
         reasons += [str(finding) for finding in findings if finding.severity in ("error", "purge")]
         return reasons
@@ -219,12 +219,12 @@ class Purge:
     def _made_throttle(self) -> Throttle:
         factors = [
             pause_switch(self.manifests.control, self.manifests.target, self.sentinel),
-            *self._gauges.factors(self.options.throttle),
+            *self._factors.factors(self.options.throttle),
         ]
         return Throttle(self.options.throttle, factors, self.stopped, self.told)
 
-    def _admitted(self, *, again: bool = False) -> Entry:
-        proof = self.ledger.proof(self.verify_id)
+    def _admitted(self, verify_id: str | None, *, again: bool = False) -> Entry:
+        proof = self.ledger.proof(verify_id)
         reasons = self.refusals(proof)
         if reasons or proof is None:
             more = "more " if again else ""
@@ -281,7 +281,7 @@ class Purge:
             if verdict is not Verdict.GO:
                 return verdict
             if self._throttle.total - paused > _LONG_SECONDS:
-                self._admitted(again=True)
+                self._admitted(report.verify_id, again=True)
             position = self._chunk(report.batch_id, rows)
             self._count(report)
             self.progress(report)

@@ -15,8 +15,8 @@ from airflow_provider_chista.sources.gauges import CHECK
 
 
 @dataclass(slots=True)
-class Gauges:
-    """What the source and its replicas say about themselves.
+class SourceFactors:
+    """What is measured of the source and its replicas.
 
     :param source: the source as a user who may see sessions and standbys.
     :param replicas: replicas whose lag counts, by the names of their connections. Without any, those that the source knows
