@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_chista.archive.factors import SourceFactors
+from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.sources import Source
 from tests.integration.sources.conftest import Server, ThrowAway, free_port, program
 
 BUSY = 4
+Standby = tuple[Server, Server, subprocess.Popen[bytes]]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -128,6 +131,14 @@ def test_a_server_that_is_no_replica_says_so(schema: Any) -> None:
 # Real replicas.
 
 
+def max_lag(factors: SourceFactors, seconds: float) -> Callable[[], str | None]:
+    """What a purge with this ``max_lag`` asks before a transaction."""
+    options = ThrottleOptions(max_lag=seconds)
+    assert list(factors.findings(options)) == []
+    (factor,) = factors.factors(options)
+    return factor.check
+
+
 @contextmanager
 def logical_walsender(server: Server) -> Iterator[None]:
     """A stream of a logical slot, as Debezium has one."""
@@ -151,7 +162,7 @@ def logical_walsender(server: Server) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def standby(throw_away: ThrowAway) -> tuple[Server, Server]:
+def standby(throw_away: ThrowAway) -> Standby:
     """A primary of PostgreSQL and a standby that streams from it."""
     primary = throw_away.start("postgres", "-c", "wal_level=logical")
     place, port = throw_away.folder / f"standby-{uuid.uuid4().hex[:6]}", free_port()
@@ -173,7 +184,7 @@ def standby(throw_away: ThrowAway) -> tuple[Server, Server]:
     )
     replica = Server("postgres", "127.0.0.1", port, primary.user, "")
     wait_for(lambda: primary.execute("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"), 40)
-    return primary, replica
+    return primary, replica, throw_away.running[-1]
 
 
 def only(source: Source) -> float:
@@ -183,8 +194,8 @@ def only(source: Source) -> float:
     return lags["walreceiver@127.0.0.1"]
 
 
-def test_a_standby_has_a_lag_that_grows_while_it_does_not_replay(standby: tuple[Server, Server]) -> None:
-    primary, replica = standby
+def test_a_standby_has_a_lag_that_grows_while_it_does_not_replay(standby: Standby) -> None:
+    primary, replica, _ = standby
     primary.execute("CREATE TABLE IF NOT EXISTS lag (id INT)")
     with primary.source() as source, replica.source() as other:
         wait_for(lambda: only(source) < 1 and other.behind() == 0)
@@ -193,15 +204,15 @@ def test_a_standby_has_a_lag_that_grows_while_it_does_not_replay(standby: tuple[
             primary.execute("INSERT INTO lag SELECT generate_series(1, 100)")
             time.sleep(0.2)
         wait_for(lambda: only(source) > 2)
+        assert "walreceiver@127.0.0.1 is " in str(max_lag(SourceFactors(source), 2)())
+        assert max_lag(SourceFactors(source), 3600)() is None
         wait_for(lambda: (other.behind() or 0) > 2)
         replica.execute("SELECT pg_wal_replay_resume()")
         wait_for(lambda: only(source) < 1 and other.behind() == 0)
 
 
-def test_debeziums_stream_and_a_copy_of_the_log_are_no_standbys(
-    standby: tuple[Server, Server], tmp_path: Any
-) -> None:
-    primary, _ = standby
+def test_debeziums_stream_and_a_copy_of_the_log_are_no_standbys(standby: Standby, tmp_path: Any) -> None:
+    primary, _, _ = standby
     address = ["-h", primary.host, "-p", str(primary.port), "-U", primary.user]
     copy = subprocess.Popen(
         [program("pg_receivewal"), *address, "-D", str(tmp_path)],
@@ -233,18 +244,37 @@ START = {
 
 @pytest.mark.parametrize("flavour", START)
 def test_a_replica_has_a_lag_until_its_replication_is_stopped(flavour: str, throw_away: ThrowAway) -> None:
+    """And a purge waits for what it says: too much, unknown, or nothing at all since the server is gone."""
     primary = throw_away.start(flavour, "--log-bin", "--server-id=11", "--binlog-format=ROW")
     replica = throw_away.start(flavour, "--server-id=12")
     change, start, stop = START[flavour]
     replica.execute(change.format(port=primary.port, delay=0), start)
-    with replica.source() as source:
+    with primary.source() as first, replica.source() as source:
+        reason = max_lag(SourceFactors(first, {"second": source}), 0.5)
         wait_for(lambda: source.behind() == 0)
+        assert reason() is None
         replica.execute(stop)
         assert source.behind() is None
+        assert reason() == "the lag of second is unknown"
         replica.execute(change.format(port=primary.port, delay=60), start)
         primary.execute("CREATE DATABASE lagging")
         wait_for(lambda: (source.behind() or 0) >= 1)
-        replica.execute(stop)
-        assert source.behind() is None
+        assert str(reason()).endswith("s behind, more than 0.5 s")
+        throw_away.running[-1].terminate()
+        throw_away.running[-1].wait(30)
+        assert reason() == "the lag of second is unknown"
     with primary.source() as source, pytest.raises(FatalError, match="is no replica"):
         source.behind()
+
+
+def test_a_standby_that_streamed_when_the_run_began_is_missed_when_it_is_gone(standby: Standby) -> None:
+    primary, _, process = standby
+    with primary.source() as source:
+        reason = max_lag(SourceFactors(source), 3600)
+        assert reason() is None
+        process.terminate()
+        process.wait(30)
+        wait_for(lambda: source.standby_lags() == {})
+        assert reason() == "the lag of walreceiver@127.0.0.1 is unknown"
+        (finding,) = SourceFactors(source).findings(ThrottleOptions(max_lag=3600))
+        assert "no standby streams" in finding.found
