@@ -25,6 +25,9 @@ DEFAULT_DATABASE = "chista"
 
 _DEDUPLICATION_WINDOW = 100
 
+_WRITTEN_BY_HAND = frozenset({"pauses"})
+"""Tables that people insert into, without a token: the same words twice are two facts there."""
+
 TABLES: dict[str, str] = {
     "positions": """
         (
@@ -183,10 +186,11 @@ class Control:
     def create_statement(self, table: str) -> str:
         """The CREATE TABLE of a control table."""
         columns, _, engine = TABLES[table].partition(") ENGINE = ")
+        remembered = 0 if table in _WRITTEN_BY_HAND else _DEDUPLICATION_WINDOW
         return (
             f"CREATE TABLE IF NOT EXISTS {self.name(table)}{self.placement.on_cluster} {columns})"
             f" ENGINE = {self.placement.engine(engine)}"
-            f" SETTINGS {self.placement.deduplication(_DEDUPLICATION_WINDOW)}"
+            f" SETTINGS {self.placement.deduplication(remembered)}"
         )
 
     @in_turn
