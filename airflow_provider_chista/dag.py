@@ -17,6 +17,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup
 
+from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.debezium.config import default_slot
 from airflow_provider_chista.operators.approve import ApprovePurgeOperator
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
@@ -95,6 +96,9 @@ WINDOW_PARAMS: dict[str, Param] = {
 _TO_THE_BARRIER: dict[str, Any] = {"max_rows": 2**48, "max_bytes": 2**60, "max_seconds": 7 * 86_400.0}
 """Limits of a drain that what follows it waits for: the barrier alone ends it."""
 
+_MEASURED = ("max_lag", "max_load", "lag_conn_ids")
+"""Parts of a throttle that source and replicas must be able to tell, so that the preflight asks them."""
+
 
 def archive_dag(
     dag_id: str,
@@ -117,6 +121,7 @@ def archive_dag(
     clickhouse_conn_id: str = "clickhouse_default",
     schema_registry_conn_id: str | None = None,
     approval_timeout: timedelta = timedelta(days=2),
+    throttle: Mapping[str, Any] | None = None,
     default_args: Mapping[str, Any] | None = None,
     **dag_kwargs: Any,
 ) -> DAG:
@@ -140,8 +145,11 @@ def archive_dag(
         long ago, and a Dag with ``catchup`` should give its own.
     :param schema_registry_conn_id: schema registry, for a connector that writes Avro (docs/avro.md); None: it writes JSON.
     :param approval_timeout: how long to wait for an approval; then the answer is Reject.
+    :param throttle: what holds the purges back: arguments of :class:`PurgeSourceOperator` by name, such as
+        ``{"max_lag": 5, "lag_conn_ids": ["orders_replica"], "hours": "22:00-06:00"}``.
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
+    :raises FatalError: a value of ``throttle`` cannot be used; :raises TypeError: it has another argument.
     """
     systems: dict[str, Any] = {
         "kafka_conn_id": kafka_conn_id,
@@ -151,6 +159,7 @@ def archive_dag(
     }
     shared: dict[str, Any] = {"source_conn_id": source_conn_id, **systems}
     stream: dict[str, Any] = {"connector": connector, "topic_prefix": topic_prefix}
+    held_back = _checked_throttle(throttle or {})
     names = [table.source for table in tables]
     slot = slot or default_slot(topic_prefix)
     targets = {table.source: table.target for table in tables}
@@ -179,6 +188,7 @@ def archive_dag(
             slot=slot,
             publication=publication,
             purge_conn_id=purge_conn_id,
+            **{name: value for name, value in held_back.items() if name in _MEASURED},
             **choices,
             **shared,
         )
@@ -204,9 +214,17 @@ def archive_dag(
                 drained, verify = _archive(table, captured, stream, shared)
                 captured >> drained
                 if table.purge:
-                    guards = {"retention": retention, "slot": slot, "publication": publication}
+                    guards = {"retention": retention, "slot": slot, "publication": publication, **held_back}
                     _purge(table, verify, stream, shared, purge_conn_id, guards, approval_timeout)
     return dag
+
+
+def _checked_throttle(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, and nothing but arguments of a throttle with values that can be used."""
+    ThrottleOptions(
+        **{name: value for name, value in given.items() if name not in ("lag_conn_ids", "sentinel")}
+    )
+    return dict(given)
 
 
 def _archive(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
 from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
 from airflow_provider_chista.archive.deadletters import open_letters
+from airflow_provider_chista.archive.factors import SourceFactors
+from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse import ddl
 from airflow_provider_chista.clickhouse.choices import Choices
@@ -74,6 +78,7 @@ class ArchivePlan:
     :param listed: foreign keys and triggers that the user knows of and accepts.
     :param slot: replication slot; :param publication: publication; both PostgreSQL only.
     :param avro: whether the connector writes Avro.
+    :param throttle: what will hold the purge back, which source and replicas must be able to tell.
     """
 
     targets: dict[TableId, TableId]
@@ -84,6 +89,7 @@ class ArchivePlan:
     slot: str | None = None
     publication: str | None = None
     avro: bool = False
+    throttle: ThrottleOptions = field(default_factory=ThrottleOptions)
 
 
 def preflight(
@@ -96,6 +102,7 @@ def preflight(
     connect: KafkaConnectClient,
     control: Callable[[], Control],
     registry: Callable[[], SchemaRegistryClient] | None = None,
+    replicas: Mapping[str, Callable[[], Source]] = MappingProxyType({}),
 ) -> PreflightReport:
     """Check the source, Kafka, Kafka Connect, ClickHouse and the schema registry.
 
@@ -104,6 +111,7 @@ def preflight(
     :param purge: opens the source as the purge user; None when nothing will be deleted.
     :param capture: opens the source as the capture user; None where Airflow does not know its password.
     :param registry: opens the schema registry; None where the connector writes JSON.
+    :param replicas: opens the replicas whose lag will hold the purge back, by name.
     """
     findings: list[Finding] = []
     tables: list[Table] = []
@@ -120,6 +128,7 @@ def preflight(
     findings += _checked("source, verify user", source_checks)
     if purge is not None and plan.purged:
         findings += _checked("source, purge user", partial(_grants, purge, "purge", plan.purged))
+        findings += _checked("source, throttle", partial(_throttle, verify, replicas, plan.throttle))
     if capture is not None:
         findings += _checked("source, capture user", partial(_grants, capture, "capture", list(plan.targets)))
     findings += _checked("Kafka", lambda: _kafka(kafka))
@@ -164,6 +173,14 @@ def _table(source: Source, table_id: TableId, plan: ArchivePlan, tables: list[Ta
 def _grants(opened: Callable[[], Source], role: Role, tables: Sequence[TableId]) -> Iterable[Finding]:
     with opened() as source:
         yield from source.grant_findings(role, tables)
+
+
+def _throttle(
+    verify: Callable[[], Source], replicas: Mapping[str, Callable[[], Source]], options: ThrottleOptions
+) -> Iterable[Finding]:
+    with ExitStack() as stack:
+        opened = {name: stack.enter_context(replica()) for name, replica in replicas.items()}
+        yield from SourceFactors(stack.enter_context(verify()), opened).findings(options)
 
 
 def _kafka(kafka: Kafka) -> Iterable[Finding]:

@@ -25,6 +25,9 @@ DEFAULT_DATABASE = "chista"
 
 _DEDUPLICATION_WINDOW = 100
 
+_WRITTEN_BY_HAND = frozenset({"pauses"})
+"""Tables that people insert into, without a token: the same words twice are two facts there."""
+
 TABLES: dict[str, str] = {
     "positions": """
         (
@@ -82,6 +85,11 @@ TABLES: dict[str, str] = {
             recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
             progress UInt8 MATERIALIZED toUInt8(state)
         ) ENGINE = ReplacingMergeTree(progress) ORDER BY (target, row_key, batch_id)""",
+    "pauses": """
+        (
+            target String, paused UInt8, reason String, actor String,
+            recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY target""",
     "ledger": """
         (
             at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'), source String, target String, window String,
@@ -178,10 +186,11 @@ class Control:
     def create_statement(self, table: str) -> str:
         """The CREATE TABLE of a control table."""
         columns, _, engine = TABLES[table].partition(") ENGINE = ")
+        remembered = 0 if table in _WRITTEN_BY_HAND else _DEDUPLICATION_WINDOW
         return (
             f"CREATE TABLE IF NOT EXISTS {self.name(table)}{self.placement.on_cluster} {columns})"
             f" ENGINE = {self.placement.engine(engine)}"
-            f" SETTINGS {self.placement.deduplication(_DEDUPLICATION_WINDOW)}"
+            f" SETTINGS {self.placement.deduplication(remembered)}"
         )
 
     @in_turn

@@ -86,17 +86,17 @@ class Services:
     @property
     def source(self) -> Source:
         """The source as the verify user."""
-        return self._opened_source(self.ids.source)
+        return self.opened_source(self.ids.source)
 
     @property
     def purge_source(self) -> Source:
         """The source as the purge user; the verify user when none was given."""
-        return self._opened_source(self.ids.purge or self.ids.source)
+        return self.opened_source(self.ids.purge or self.ids.source)
 
     @property
     def restore_source(self) -> Source:
         """The source as the restore user; the verify user when none was given."""
-        return self._opened_source(self.ids.restore or self.ids.source)
+        return self.opened_source(self.ids.restore or self.ids.source)
 
     @property
     def connect(self) -> KafkaConnectClient:
@@ -151,7 +151,8 @@ class Services:
         """The ledger of an archive table's window."""
         return Ledger(self.control, f"{self.source.flavour}:{table}", target, window, author)
 
-    def _opened_source(self, conn_id: str) -> Source:
+    def opened_source(self, conn_id: str) -> Source:
+        """A source by its connection id, the same for every call."""
         if conn_id not in self._sources:
             source = SourceHook(conn_id).open()
             self._stack.callback(source.close)

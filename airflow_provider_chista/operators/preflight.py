@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 
 from airflow_provider_chista.archive.preflight import ArchivePlan, preflight
+from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.debezium.registry import SchemaRegistryClient
 from airflow_provider_chista.hooks.errors import airflow_errors
@@ -37,6 +38,8 @@ class PreflightOperator(ArchiveOperator):
     :param listed: foreign keys and triggers that are known and accepted, as the findings spell them.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication; PostgreSQL only.
+    :param max_lag: the purge's; :param max_load: the purge's; :param lag_conn_ids: the purge's. Source and replicas must be
+        able to tell what these ask for; as in :class:`PurgeSourceOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -51,6 +54,7 @@ class PreflightOperator(ArchiveOperator):
         "source_conn_id",
         "purge_conn_id",
         "capture_conn_id",
+        "lag_conn_ids",
     )
 
     def __init__(
@@ -67,6 +71,9 @@ class PreflightOperator(ArchiveOperator):
         listed: Sequence[str] = (),
         slot: str | None = None,
         publication: str | None = None,
+        max_lag: float | None = None,
+        max_load: int | None = None,
+        lag_conn_ids: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,6 +88,9 @@ class PreflightOperator(ArchiveOperator):
         self.listed = listed
         self.slot = slot
         self.publication = publication
+        self.max_lag = max_lag
+        self.max_load = max_load
+        self.lag_conn_ids = lag_conn_ids
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make all checks."""
@@ -98,6 +108,7 @@ class PreflightOperator(ArchiveOperator):
                 connect=services.connect,
                 control=lambda: services.control,
                 registry=self._registry(),
+                replicas={conn_id: SourceHook(conn_id).open for conn_id in self.lag_conn_ids},
             )
             self.log.info("%s", report)
             report.require_no_error()
@@ -118,6 +129,7 @@ class PreflightOperator(ArchiveOperator):
             slot=self.slot,
             publication=self.publication,
             avro=self.schema_registry_conn_id is not None,
+            throttle=ThrottleOptions(max_lag=self.max_lag, max_load=self.max_load),
         )
 
     def _registry(self) -> Callable[[], SchemaRegistryClient] | None:

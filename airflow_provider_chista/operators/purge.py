@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Context
+from airflow.sdk import Context, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.seal import Seal
 from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.operators.base import WindowOperator, author
+
+_OFF = frozenset({"", "0", "false", "no", "off", "none"})
+"""Values of the Airflow Variable ``sentinel`` that let the purge run."""
 
 
 class PurgeSourceOperator(WindowOperator):
@@ -25,8 +29,12 @@ class PurgeSourceOperator(WindowOperator):
     promise could not be kept: a window younger than ``retention``, a ``mirror`` table, open dead letters, foreign keys
     with CASCADE or SET NULL and DELETE triggers that are not ``listed``, an archive table with a TTL, changed columns.
     Rows that were changed since the proof, are gone, or are no longer in the archive are skipped with the reason. Can be
-    killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason. Other parameters:
-    :class:`WindowOperator`.
+    killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason, why it ended, what throttled it.
+    Other parameters: :class:`WindowOperator`.
+
+    Between two transactions it waits as long as anything holds it back (docs/throttle.md): replica lag, load, pace, time of
+    day, the Variable ``sentinel``, a row in the state table ``pauses``; ``execution_timeout`` bounds that. A run that
+    ``run_time`` or ``limit`` ends skips what is downstream, so that nothing is sealed; cleared, it goes on with its batch.
 
     :param verify_id: the proof to purge by, usually ``{{ ti.xcom_pull(task_ids='verify')['verify_id'] }}``; None: the
         window's newest.
@@ -38,9 +46,26 @@ class PurgeSourceOperator(WindowOperator):
     :param delete_policy: the table's delete policy.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication, which must carry table and purge log; PostgreSQL only.
+    :param max_lag: seconds that a replica may be behind; one whose lag is unknown is too far behind.
+    :param lag_conn_ids: connections to the replicas whose lag counts; PostgreSQL finds its standbys when there are none.
+    :param max_load: sessions that may run a statement at the source, the purge's own left out.
+    :param rows_per_second: rows deleted at most in a second; a transaction then holds at most as many.
+    :param sleep_ratio: seconds of rest for each second that a transaction took.
+    :param hours: daily window in UTC in which rows may be deleted, ``HH:MM-HH:MM``; it may cross midnight.
+    :param run_time: how long a try of the task lasts, its pauses included, before it ends unfinished.
+    :param limit: rows that a try of the task deletes before it ends unfinished.
+    :param sentinel: name of an Airflow Variable that pauses the purge while it has a value other than ``0``, ``false``,
+        ``no``, ``off`` or ``none``.
     """
 
-    template_fields: Sequence[str] = (*WindowOperator.template_fields, "verify_id", "listed", "delete_policy")
+    template_fields: Sequence[str] = (
+        *WindowOperator.template_fields,
+        "verify_id",
+        "listed",
+        "delete_policy",
+        "lag_conn_ids",
+        "sentinel",
+    )
     ui_color = "#f8d7da"
 
     def __init__(
@@ -56,6 +81,15 @@ class PurgeSourceOperator(WindowOperator):
         delete_policy: str = DeletePolicy.ARCHIVE,
         slot: str | None = None,
         publication: str | None = None,
+        max_lag: float | None = None,
+        lag_conn_ids: Sequence[str] = (),
+        max_load: int | None = None,
+        rows_per_second: float | None = None,
+        sleep_ratio: float = 0.0,
+        hours: str | None = None,
+        run_time: timedelta | None = None,
+        limit: int | None = None,
+        sentinel: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(purge_conn_id=purge_conn_id, **kwargs)
@@ -68,25 +102,29 @@ class PurgeSourceOperator(WindowOperator):
         self.delete_policy = delete_policy
         self.slot = slot
         self.publication = publication
+        self.max_lag = max_lag
+        self.lag_conn_ids = lag_conn_ids
+        self.max_load = max_load
+        self.rows_per_second = rows_per_second
+        self.sleep_ratio = sleep_ratio
+        self.hours = hours
+        self.run_time = run_time
+        self.limit = limit
+        self.sentinel = sentinel
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Purge."""
         name, target = self.ids
-        options = PurgeOptions(
-            retention=self.retention,
-            policy=DeletePolicy(self.delete_policy),
-            txn_size=self.txn_size,
-            dry_run=self.dry_run_only or bool((context.get("params") or {}).get("dry_run", False)),
-            require_approval=self.require_approval,
-            listed=tuple(self.listed),
-            slot=self.slot,
-            publication=self.publication,
-        )
         with airflow_errors(), self.connections.opened() as services:
+            options = self._options(context)
             window = self.window(context)
             table = services.archived(name, target)
             if options.dry_run:
                 self.log.info("dry run, the statements:\n%s", services.source.guarded_delete_sql(table))
+                self.log.info(
+                    "dry run, the throttle: %s; lag_conn_ids: %s; sentinel: %s",
+                    options.throttle, ", ".join(self.lag_conn_ids) or "none", self.sentinel or "none",
+                )  # fmt: skip
             report = Purge(
                 services.purge_source,
                 services.source,
@@ -96,6 +134,9 @@ class PurgeSourceOperator(WindowOperator):
                 self.verify_id,
                 stopped=self._stop.is_set,
                 progress=self._progress,
+                replicas={conn_id: services.opened_source(conn_id) for conn_id in self.lag_conn_ids},
+                sentinel=self._paused_by_variable,
+                told=self.log.info,
             ).run()
         if options.dry_run:
             context["ti"].xcom_push("purge", report.summary())
@@ -103,7 +144,41 @@ class PurgeSourceOperator(WindowOperator):
                 f"dry run: {report.proven} proven rows of {describe(window)} would be deleted; nothing was"
             )
         self.log.info("purged %s of %s: %s", describe(window), name, report.summary())
+        if report.unfinished:
+            context["ti"].xcom_push("purge", report.summary())
+            raise AirflowSkipException(
+                f"{report.ended} ended the purge of {describe(window)}: {report.deleted} of {report.proven} proven rows "
+                "are deleted; clear this task and what follows to go on with the batch"
+            )
         return report.summary()
+
+    def _options(self, context: Context) -> PurgeOptions:
+        return PurgeOptions(
+            retention=self.retention,
+            policy=DeletePolicy(self.delete_policy),
+            txn_size=self.txn_size,
+            dry_run=self.dry_run_only or bool((context.get("params") or {}).get("dry_run", False)),
+            require_approval=self.require_approval,
+            listed=tuple(self.listed),
+            slot=self.slot,
+            publication=self.publication,
+            throttle=ThrottleOptions(
+                max_lag=self.max_lag,
+                max_load=self.max_load,
+                rows_per_second=self.rows_per_second,
+                sleep_ratio=self.sleep_ratio,
+                hours=self.hours,
+                run_time=self.run_time,
+                limit=self.limit,
+            ),
+        )
+
+    def _paused_by_variable(self) -> str | None:
+        """The reason to pause that the Variable gives, if any."""
+        value = Variable.get(self.sentinel, default=None) if self.sentinel else None
+        if value is None or str(value).strip().lower() in _OFF:
+            return None
+        return f"the Airflow Variable {self.sentinel} is {str(value)!r}"
 
     def _progress(self, report: PurgeReport) -> None:
         self.log.info(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import resources
@@ -13,12 +12,12 @@ from airflow_provider_chista.canonical import KeyValue, parse_key
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
-from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker
+from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker, signalled
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.dialect import Dialect
 from airflow_provider_chista.sources.failures import Failure, TakenError, translated
+from airflow_provider_chista.sources.gauges import Gauges
 from airflow_provider_chista.sources.restoring import ArchivedRow, Restored, differing, sorted_out
-from airflow_provider_chista.sources.session import Session
 
 Role = Literal["capture", "verify", "purge", "restore"]
 
@@ -33,7 +32,7 @@ _NAMED = 5
 """Most rows that an error names."""
 
 
-class Source(Session):
+class Source(Gauges):
     """A source database behind a DB-API connection (:class:`Session`); :meth:`hashes` opens one of its own.
 
     Every method raises :class:`FatalError` when the user must change something first (password, privilege, name, setting),
@@ -317,17 +316,13 @@ class Source(Session):
         self._write(self.control_sql.request_snapshot, (signal_id, "execute-snapshot", data))
 
     def _signalled(self, table: TableId) -> str:
-        if re.fullmatch(r"\w+\.\w+", str(table), re.ASCII):
-            return str(table)
-        quoted = self.dialect.table(table) % ()
-        # A connector that is restarted in the middle of the snapshot reads the name from its offset, without quotes.
-        parsed_otherwise = re.search(r"[\s\"'`.]", table.schema + table.name)
-        if parsed_otherwise or "{" in quoted or not _is_expression(quoted):
+        name = signalled(table, self.dialect.table(table) % ())
+        if name is None:
             raise FatalError(
                 f"{self.where}: a running connector cannot be asked for a snapshot of {table}, because of its name; register "
                 "another connector, which has the table from its beginning"
             )
-        return quoted
+        return name
 
     def _touch_marker(self, marker_id: str, sql: str, values: Sequence[object]) -> None:
         if not self._write(sql, values):
@@ -374,12 +369,3 @@ class Source(Session):
                 f"{self.where}: the columns or the key of {table.id} changed since they were read; nothing was deleted or "
                 "restored. Archive and verify the table with its new columns first"
             )
-
-
-def _is_expression(text: str) -> bool:
-    """Whether a text is a regular expression."""
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from airflow_provider_chista.model import TableId
 
 CONTROL_SCHEMA = "chista"
 CONTROL_TABLES = ("heartbeat", "marker", "signal", "purge_log")
@@ -29,3 +32,24 @@ class ControlSql:
     request_snapshot: str
     logged: str
     trim_log: str
+
+
+def signalled(table: TableId, quoted: str) -> str | None:
+    """How a signal to a running connector names a table; None when none of its names would be understood.
+
+    :param quoted: the name as the dialect quotes it.
+    """
+    if re.fullmatch(r"\w+\.\w+", str(table), re.ASCII):
+        return str(table)
+    # A connector that is restarted in the middle of the snapshot reads the name from its offset, without quotes.
+    parsed_otherwise = re.search(r"[\s\"'`.]", table.schema + table.name)
+    return None if parsed_otherwise or "{" in quoted or not _is_expression(quoted) else quoted
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a text is a regular expression."""
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True

@@ -15,6 +15,10 @@ class Cursor(Protocol):
     def rowcount(self) -> int:
         """Rows that the last statement gave or changed."""
 
+    @property
+    def description(self) -> Sequence[Sequence[Any]] | None:
+        """A sequence for each column of the last statement's rows, its name first; None when it gives none."""
+
     def execute(self, sql: str, parameters: Sequence[object], /) -> object:
         """Run a statement; parameters are always given, so ``%`` is written ``%%`` outside of placeholders."""
 

@@ -66,6 +66,8 @@ class MariaDBSource(MySQLFamilySource):
     lock_table = "FOR UPDATE"
     isolation = "@@session.tx_isolation"
     binlog_status = "SHOW MASTER STATUS"
+    replica_status = "SHOW ALL SLAVES STATUS"
+    replica_right = "SLAVE MONITOR"
 
     @classmethod
     def recognises(cls, version: str) -> bool:

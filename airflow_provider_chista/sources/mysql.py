@@ -96,6 +96,7 @@ class MySQLSource(MySQLFamilySource):
     # Without OF, MySQL refuses to lock rows of a JSON_TABLE (error 3569).
     lock_table = "FOR UPDATE OF t"
     isolation = "@@session.transaction_isolation"
+    replica_right = "REPLICATION CLIENT"
 
     @classmethod
     def recognises(cls, version: str) -> bool:
@@ -108,3 +109,8 @@ class MySQLSource(MySQLFamilySource):
     def binlog_status(self) -> str:
         """The statement changed its name in 8.2."""
         return "SHOW BINARY LOG STATUS" if self._release >= (8, 2) else "SHOW MASTER STATUS"
+
+    @property
+    def replica_status(self) -> str:
+        """The older statement is gone since 8.4, the newer one is not in the first releases of 8.0."""
+        return "SHOW REPLICA STATUS" if self._release >= (8, 2) else "SHOW SLAVE STATUS"

@@ -18,6 +18,7 @@ from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor
 from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.failures import Failure, insert_failures
+from airflow_provider_chista.sources.mysqlgauges import MySQLGauges
 from airflow_provider_chista.sources.mysqltypes import digits_of, labels_of, refusal_of
 
 SESSION: dict[str, object] = {
@@ -135,13 +136,12 @@ INSERT_FAILURES = insert_failures(
 )
 
 
-class MySQLFamilySource(Source):
+class MySQLFamilySource(MySQLGauges, Source):
     """MySQL or MariaDB behind mysqlclient; ``database.table`` names a table."""
 
     control_sql = CONTROL
     failures = FAILURES
     insert_failures = INSERT_FAILURES
-    checks: ClassVar[mysqlchecks.Checks]
     gtids: ClassVar[str]
     """Query for the set of executed GTIDs."""
     _release: tuple[int, int] = (0, 0)

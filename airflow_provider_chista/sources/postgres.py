@@ -17,6 +17,7 @@ from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor
 from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.failures import Failure, insert_failures
+from airflow_provider_chista.sources.postgresgauges import PostgresGauges
 from airflow_provider_chista.sources.postgrestypes import DIALECT
 
 SESSION: dict[str, str] = {
@@ -94,7 +95,7 @@ INSERT_FAILURES = insert_failures(
 )
 
 
-class PostgresSource(Source):
+class PostgresSource(PostgresGauges, Source):
     """PostgreSQL."""
 
     flavour = "postgres"

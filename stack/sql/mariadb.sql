@@ -70,8 +70,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON chista.`signal` TO 'chista_capture'@'%';
 
 -- chista_verify: reads what was captured, writes the barrier's marker and Debezium's signals.
 -- TRIGGER: information_schema shows triggers only then. PROCESS: INNODB_FOREIGN lists the foreign keys of the whole server.
+-- SLAVE MONITOR: a throttled purge asks for the lag, where this server is a replica.
 CREATE USER IF NOT EXISTS 'chista_verify'@'%' IDENTIFIED BY '${CHISTA_MARIADB_VERIFY_PASSWORD}';
-GRANT PROCESS, BINLOG MONITOR ON *.* TO 'chista_verify'@'%';
+GRANT PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.* TO 'chista_verify'@'%';
 GRANT SELECT, TRIGGER ON test.* TO 'chista_verify'@'%';
 GRANT SELECT, TRIGGER ON employees.* TO 'chista_verify'@'%';
 GRANT SELECT ON chista.* TO 'chista_verify'@'%';

@@ -71,6 +71,8 @@ GRANT INSERT, UPDATE, DELETE ON chista.heartbeat, chista.signal TO chista_captur
 GRANT USAGE ON SCHEMA public, employees, chista TO chista_verify;
 GRANT SELECT ON ALL TABLES IN SCHEMA public, employees, chista TO chista_verify;
 GRANT INSERT, UPDATE, DELETE ON chista.marker, chista.signal TO chista_verify;
+-- A throttled purge asks for the states of other users' sessions and the lag of standbys.
+GRANT pg_read_all_stats TO chista_verify;
 
 -- chista_purge: deletes archived rows and writes down which.
 GRANT USAGE ON SCHEMA public, employees, chista TO chista_purge;

@@ -53,6 +53,7 @@ def test_a_column_that_is_missing_in_any_table_comes_back(server: Server) -> Non
     dropped = {
         "positions": "topic_id", "dead_letters": "reason", "deletes": "source_time", "purge_log": "row_hash",
         "manifest": "row_hash", "mismatches": "columns", "purged": "reason", "ledger": "digest", "snapshots": "rows",
+        "pauses": "reason",
     }  # fmt: skip
     assert dropped.keys() <= TABLES.keys()
     whole = columns(server.client, server.control.database)

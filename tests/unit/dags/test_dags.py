@@ -16,6 +16,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_chista.dag import ArchiveTable, archive_dag
+from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.timetables.retention import RetentionTimetable
 
 FOLDER = Path(__file__).parents[3] / "dags"
@@ -212,6 +213,36 @@ def test_the_factory_passes_on_what_a_dag_takes() -> None:
     assert set(dag.params) == {"window_start", "window_end", "dry_run", "purge", "reason"}
     assert {task.pool for task in dag.tasks} == {"archive"}
     assert {task.retries for task in dag.tasks} == {1}
+
+
+def test_a_throttle_is_the_purges_and_the_preflight_asks_for_its_part() -> None:
+    given = {
+        "max_lag": 5,
+        "lag_conn_ids": ["replica"],
+        "hours": "22:00-06:00",
+        "limit": 10,
+        "sentinel": "pause",
+    }
+    dag = factory(throttle=given)
+    (purge,) = [task for task in dag.tasks if task.task_type == "PurgeSourceOperator"]
+    assert {name: getattr(purge, name) for name in given} == given
+    preflight = dag.task_dict["preflight"]
+    assert (preflight.max_lag, preflight.max_load, preflight.lag_conn_ids) == (5, None, ["replica"])
+
+
+@pytest.mark.parametrize(
+    ("throttle", "error", "words"),
+    [
+        ({"hours": "at night"}, FatalError, "HH:MM-HH:MM"),
+        ({"retention": timedelta(0)}, TypeError, "retention"),
+        ({"require_approval": False}, TypeError, "require_approval"),
+    ],
+)
+def test_a_throttle_takes_nothing_else_and_is_looked_at_when_the_file_is_parsed(
+    throttle: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        factory(throttle=throttle)
 
 
 @pytest.mark.parametrize(
