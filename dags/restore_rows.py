@@ -2,8 +2,9 @@
 
 Trigger it with a purge batch (its `batch_id` is in the ledger and in the purge task's XCom), with row keys, or with a window;
 **Dry run** first shows how many rows would come back. The rows are inserted at the source, each compared with the archive
-before its transaction commits; rows that are there already are left alone. Then the archive is drained past the inserts,
-so that a window of these rows can be verified, and purged again, at once.
+before its transaction commits; rows that are there already are left alone. Before it the archive is drained, so that rows
+which the application has deleted do not come back, and behind it once more, so that a window of the restored rows can be
+verified, and purged again, at once.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,10 @@ with DAG(
     tags=["chista", "restore"],
     doc_md=__doc__,
 ):
+    before = SourceCapturedSensor(task_id="source_captured", tables=[TABLE["table"]], **CONNECTOR)
+    deletes = DrainTopicOperator(
+        task_id="drain", topic_prefix=CONNECTOR["topic_prefix"], barrier=before.output, **TABLE
+    )
     restore = RestoreRowsOperator(
         task_id="restore",
         restore_conn_id="mysql_restore",
@@ -47,8 +52,8 @@ with DAG(
         conflicts="{{ params.conflicts }}",
         **TABLE,
     )
-    captured = SourceCapturedSensor(task_id="source_captured", tables=[TABLE["table"]], **CONNECTOR)
-    drain = DrainTopicOperator(
-        task_id="drain", topic_prefix=CONNECTOR["topic_prefix"], barrier=captured.output, **TABLE
+    behind = SourceCapturedSensor(task_id="restore_captured", tables=[TABLE["table"]], **CONNECTOR)
+    inserts = DrainTopicOperator(
+        task_id="drain_inserts", topic_prefix=CONNECTOR["topic_prefix"], barrier=behind.output, **TABLE
     )
-    restore >> captured >> drain
+    before >> deletes >> restore >> behind >> inserts

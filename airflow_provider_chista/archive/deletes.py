@@ -156,6 +156,15 @@ def classify(
     return Classified(int(purge), application, int(held))
 
 
+def waiting_deletes(control: Control, target: TableId) -> int:
+    """Deletes of an archive table of which nobody knows yet whether they are the purge's or the application's."""
+    statement = (
+        f"SELECT count() AS n FROM {control.name('deletes')} FINAL"
+        " WHERE target = {target:String} AND state = 'waiting'"
+    )
+    return int(control.rows(statement, {"target": str(target)})[0]["n"])
+
+
 def _settle(control: Control, applied: Sequence[Mapping[str, Any]]) -> None:
     """Record deletes as applied, after the rows were marked: a crash in between repeats the marking, to no effect."""
     control.insert("deletes", [{**row, "state": "applied", "batch_id": ""} for row in applied])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from airflow_provider_chista.archive.deletes import waiting_deletes
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests, Row
 from airflow_provider_chista.archive.settle import deleted_page
@@ -188,6 +189,11 @@ class Restore:
             reasons.append(
                 f"the ledger has no finished purge batch {self.selection.batch_id} of {self.manifests.target}; look for its "
                 "batch_id there, and run PurgeSourceOperator again where it was not finished"
+            )
+        if waiting := waiting_deletes(self.manifests.control, self.manifests.target):
+            reasons.append(
+                f"{waiting} deletes of {self.manifests.target} wait in quarantine, and may be the application's; drain to a "
+                "barrier first"
             )
         self._refuse(reasons)
 

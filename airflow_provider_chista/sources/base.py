@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import ClassVar, Literal
 
@@ -189,7 +189,9 @@ class Source(Gauges):
         :raises TransientError: a lock was not granted within a few seconds, or a deadlock was broken; nothing was deleted.
         """
         table.require_archivable()
-        wanted = [(self._key_values(table, key), row_hash) for key, row_hash in dict.fromkeys(rows)]
+        pairs = dict.fromkeys(rows)
+        values = self._key_values(table, (key for key, _ in pairs))
+        wanted = [(value, row_hash) for value, (_, row_hash) in zip(values, pairs, strict=True)]
         if not wanted:
             return []
         with self._transaction() as cursor:
@@ -346,8 +348,9 @@ class Source(Gauges):
                 )
         return [*chunk]
 
-    def _key_values(self, table: Table, key: str) -> tuple[KeyValue, ...]:
-        return parse_key([column.kind or Kind.TEXT for column in table.key_columns], key)
+    def _key_values(self, table: Table, keys: Iterable[str]) -> list[tuple[KeyValue, ...]]:
+        kinds = [column.kind or Kind.TEXT for column in table.key_columns]
+        return [parse_key(kinds, key) for key in keys]
 
     def _keyed(self, table: Table, keys: Sequence[str], select: str = "1") -> Sequence[Row]:
         table.require_archivable()

@@ -226,7 +226,7 @@ class MySQLFamilySource(MySQLGauges, Source):
         return f"SELECT {self.dialect.row_key(table)}, {select}\n{self._join(table)}"
 
     def _bound_keys(self, table: Table, keys: Sequence[str]) -> tuple[object, ...]:
-        return (_json([self._key_values(table, key) for key in keys]),)
+        return (_json(self._key_values(table, keys)),)
 
     def _join(self, table: Table, *, hashed: bool = False) -> str:
         """FROM clause that looks the rows of a JSON parameter up in the table, through the primary key's index.

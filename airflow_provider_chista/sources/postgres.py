@@ -169,7 +169,7 @@ class PostgresSource(PostgresGauges, Source):
         )
 
     def _bound_keys(self, table: Table, keys: Sequence[str]) -> tuple[object, ...]:
-        return _arrays([self._key_values(table, key) for key in keys])
+        return _arrays(self._key_values(table, keys))
 
     def _values(self, table: Table, *, hashed: bool = False) -> str:
         """The keys (and hashes) of a call as a table: one array for each column, so that a statement has few parameters."""

@@ -192,6 +192,15 @@ def test_rows_are_chosen_by_window_and_by_key_and_conflicts_stay(archive: Callab
     assert (report.not_archived, report.restored, report.conflicts) == (1, COUNT // 3 - 2, 0)
     assert 3 not in {row[0] for row in made.in_source()}
 
+    waiting = {
+        "target": str(made.target), "topic": "t", "generation": 0, "partition": 0, "offset": 0, "version": 1, "row_key": "9",
+        "transaction": "x", "source_time": datetime(2024, 1, 5, tzinfo=UTC), "batch_id": "",
+    }  # fmt: skip
+    made.control.insert("deletes", [{**waiting, "state": "waiting"}])
+    with pytest.raises(RefusedError, match=r"1 deletes of .* wait in quarantine"):
+        made.restore(batch_id=batch)
+    made.control.insert("deletes", [{**waiting, "state": "purge"}])
+
     # A row that is incomplete in the archive has no hash.
     made.client.command(
         f"INSERT INTO {sql.table(made.target)} (id, name, day, _chista_version, _chista_incomplete)"

@@ -366,7 +366,7 @@ def test_the_key_index_serves_the_delete(schema: Any) -> None:
     fill = "generate_series(100, 50000) AS g (a)" if schema.flavour == "postgres" else SEQUENCE
     purge.execute(f"INSERT INTO {{t}} SELECT a, CONCAT('k', a), a FROM {fill}")
     source: Any = purge.source
-    keys = [(*source._key_values(purge.table, key), row_hash) for key, row_hash in purge.hashes[:20]]
+    keys = [(*source._key_values(purge.table, [key])[0], row_hash) for key, row_hash in purge.hashes[:20]]
     if schema.flavour == "postgres":
         from airflow_provider_chista.sources.postgres import _arrays
 

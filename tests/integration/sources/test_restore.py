@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import Table
-from airflow_provider_chista.sources import Source
+from airflow_provider_chista.sources import Source, open_source
 from airflow_provider_chista.sources.restoring import ArchivedRow, Restored
 
 COLUMNS = "id INT PRIMARY KEY, name VARCHAR(255), d DATE"
@@ -264,3 +264,32 @@ def test_a_key_that_the_application_commits_meanwhile_is_seen(plain: Emptied, na
         commit.join()
     assert plain.counts(found) == ((4, 1, 0) if name == "name 2" else (4, 0, 1))
     assert {row[0]: row[1] for row in plain.shown()}[2] == name
+
+
+def test_psycopg2_restores_like_psycopg(schema: Any) -> None:
+    if schema.flavour != "postgres":
+        pytest.skip("of PostgreSQL")
+    psycopg2 = pytest.importorskip("psycopg2")
+    made = Emptied(
+        schema,
+        "a INT, b TEXT, d DATE, f REAL, n BIGINT, PRIMARY KEY (a, b, d)",
+        [
+            r"""INSERT INTO {t} VALUES (1, 'it''s', '2020-01-01', 0.1, NULL), (-5, 'é😀"\', '0001-01-01', '-inf', 7),
+                (2, '{NULL,"}', '9999-12-31', 'nan', 0)"""
+        ],
+    )
+    server, login = schema.server, schema.roles["restore"]
+
+    def connect() -> Any:
+        return psycopg2.connect(
+            host=server.host,
+            port=server.port,
+            user=login["login"],
+            password=login["password"],
+            dbname=server.database,
+        )
+
+    with closing(made.source), open_source(connect) as source:
+        assert made.counts(source.restore(made.table, made.rows)) == (3, 0, 0)
+        assert made.counts(source.restore(made.table, made.rows)) == (0, 3, 0)
+    assert list(map(str, made.shown())) == list(map(str, made.before))
