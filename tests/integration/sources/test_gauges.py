@@ -9,7 +9,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,14 +57,12 @@ def test_sessions_that_run_a_statement_are_counted_until_they_end(schema: Any) -
 
 def test_an_own_session_an_idle_one_and_a_walsender_are_no_load(throw_away: ThrowAway) -> None:
     server = throw_away.shared("postgres", "-c", "wal_level=logical")
-    with logical_walsender(server), server.source() as source:
-        idle = server.connect()
+    with logical_walsender(server), server.source() as source, closing(server.connect()) as idle:
         idle.execute("SELECT 1")
         assert source.running() == 0
         with busy(server, BUSY, 2):
             wait_for(lambda: source.running() == BUSY, 1.5)
         assert source.running() == 0
-        idle.close()
 
 
 @pytest.fixture
@@ -211,20 +210,32 @@ def test_a_standby_has_a_lag_that_grows_while_it_does_not_replay(standby: Standb
         wait_for(lambda: only(source) < 1 and other.behind() == 0)
 
 
-def test_debeziums_stream_and_a_copy_of_the_log_are_no_standbys(standby: Standby, tmp_path: Any) -> None:
+def test_logical_streams_and_a_copy_of_the_log_are_no_standbys(
+    throw_away: ThrowAway, standby: Standby, tmp_path: Path
+) -> None:
+    """A subscription says how far it has come, as Debezium does; the programs of PostgreSQL do not."""
     primary, _, _ = standby
+    subscriber = throw_away.shared("postgres", "-c", "wal_level=logical")
     address = ["-h", primary.host, "-p", str(primary.port), "-U", primary.user]
+    primary.execute("CREATE PUBLICATION nothing")
+    subscriber.execute(
+        f"CREATE SUBSCRIPTION logical CONNECTION 'host={primary.host} port={primary.port} user={primary.user}"
+        " dbname=postgres' PUBLICATION nothing WITH (copy_data = false)"
+    )
     copy = subprocess.Popen(
         [program("pg_receivewal"), *address, "-D", str(tmp_path)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         with logical_walsender(primary), primary.source() as source:
-            wait_for(lambda: primary.execute("SELECT count(*) FROM pg_stat_replication") == [(3,)])
+            told = "SELECT application_name FROM pg_stat_replication WHERE replay_lsn IS NOT NULL ORDER BY 1"
+            wait_for(lambda: primary.execute("SELECT count(*) FROM pg_stat_replication") == [(4,)])
+            wait_for(lambda: primary.execute(told) == [("logical",), ("walreceiver",)])
             only(source)
     finally:
         copy.terminate()
         copy.wait(10)
+        subscriber.execute("DROP SUBSCRIPTION logical")
 
 
 START = {

@@ -69,8 +69,10 @@ def test_state_tables_are_made_where_they_are_asked_for(table: str, parsed: Call
     engine = plain.split("ENGINE = ")[1].split("MergeTree")[0]
     assert f"ENGINE = Replicated{engine}MergeTree" in replicated
     assert ("non_replicated_d" in plain, "non_replicated_d" in replicated) == (True, False)
-    window = 0 if table == "pauses" else 100
-    assert f"SETTINGS replicated_deduplication_window = {window}," in replicated
+    # People write pauses, and the same words twice are two pauses.
+    remembered = 0 if table == "pauses" else 100
+    assert f"SETTINGS non_replicated_deduplication_window = {remembered}" in plain
+    assert f"SETTINGS replicated_deduplication_window = {remembered}," in replicated
 
 
 @pytest.mark.parametrize("engine", [REPLICATED, REPLICATED.replace("Replicated", "Shared", 1)])
