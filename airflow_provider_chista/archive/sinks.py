@@ -150,11 +150,13 @@ class TableSink:
     def _decoded(self, values: Sequence[bytes | None], chunk: int) -> Iterator[tuple[int, Changes]]:
         """Changes of chunks of records, with the place of their first one.
 
-        Two chunks at once: while Arrow reads the rows of one, Python has its lock free for the other.
+        Two chunks at once: while Arrow reads the rows of one, Python has its lock free for the other. Records that are larger
+        than a chunk should be are decoded one by one, or they would be in memory twice more.
         """
         firsts = range(0, len(values), chunk)
-        if len(firsts) == 1:
-            yield 0, self._decoder.changes(values)
+        if len(firsts) == 1 or chunk == 1:
+            for first in firsts:
+                yield first, self._decoder.changes(values[first : first + chunk])
             return
         decoding = ThreadPoolExecutor(2, thread_name_prefix="chista-decode")
         try:
