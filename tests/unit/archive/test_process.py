@@ -32,3 +32,16 @@ def test_settings_are_those_of_before_also_behind_an_error(before: int, during: 
         assert pa.default_memory_pool().backend_name == "system"
     assert gc.get_threshold() == (before, 11, 12)
     assert pa.default_memory_pool().backend_name == pool
+
+
+@pytest.mark.usefixtures("_thresholds")
+def test_drains_that_overlap_leave_what_the_first_one_found() -> None:
+    gc.set_threshold(700, 10, 10)
+    pool = pa.default_memory_pool().backend_name
+    first, second = tuned(), tuned()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert (gc.get_threshold()[0], pa.default_memory_pool().backend_name) == (50_000, "system")
+    second.__exit__(None, None, None)
+    assert (gc.get_threshold()[0], pa.default_memory_pool().backend_name) == (700, pool)
