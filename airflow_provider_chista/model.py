@@ -282,6 +282,10 @@ class Table:
         """The columns that the row hash covers: all but those that the user stores in a type that is not exact."""
         return tuple(column for column in self.columns if column.provable)
 
+    def differing(self, one: Sequence[str | None], other: Sequence[str | None]) -> list[str]:
+        """Names of the hashed columns in which two rows, given as canonical field texts, differ."""
+        return [c.name for c, a, b in zip(self.hashed, one, other, strict=True) if a != b]
+
     @property
     def refused(self) -> tuple[Column, ...]:
         """Columns that cannot be archived, each with its reason."""

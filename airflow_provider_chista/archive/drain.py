@@ -66,17 +66,16 @@ class Drain:
         state = self.kafka.describe(topic)
         ends = self._mine(topic, self._ends(state, ends))
         if self.task is None:
-            with tuned():
-                return self._drained(state, ends, before, started, lambda: None)
+            return self._drained(state, ends, before, started, lambda: None)
         lease = Lease(self.control, self.target, topic, sorted(ends), self.task)
         lease.acquire(self.limits.seconds, self.stopped)
         try:
-            with tuned():
-                return self._drained(state, ends, before, started, lease.require)
+            return self._drained(state, ends, before, started, lease.require)
         finally:
             with suppress(TransientError):
                 lease.release()
 
+    @tuned()
     def _drained(
         self,
         state: TopicState,

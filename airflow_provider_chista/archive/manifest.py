@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from clickhouse_connect.driver.external import ExternalData
 
@@ -127,16 +128,16 @@ class Manifests:
 
     def length(self, verify_id: str) -> int:
         """Rows of a manifest."""
-        statement = (
-            f"SELECT count() AS n FROM {self.control.name('manifest')} WHERE verify_id = {{verify_id:String}}"
-        )
-        return int(self.control.rows(statement, {"verify_id": verify_id})[0]["n"])
+        return self._entries(verify_id)
 
     def unhashed(self, verify_id: str) -> int:
         """Entries without a hash: rows whose values the archive does not know whole."""
+        return self._entries(verify_id, " AND row_hash = ''")
+
+    def _entries(self, verify_id: str, condition: str = "") -> int:
         statement = (
             f"SELECT count() AS n FROM {self.control.name('manifest')}"
-            " WHERE verify_id = {verify_id:String} AND row_hash = ''"
+            f" WHERE verify_id = {{verify_id:String}}{condition}"
         )
         return int(self.control.rows(statement, {"verify_id": verify_id})[0]["n"])
 
@@ -191,40 +192,41 @@ class Manifests:
 
     def visible(self, row_keys: Sequence[str]) -> dict[str, tuple[str, int]]:
         """(row hash, version) of the visible rows among these keys."""
-        if not row_keys:
-            return {}
-        with translated(f"looking up {len(row_keys)} keys in {self.target}"):
-            rows = query_with(
-                self.control.client,
-                f"SELECT {self._row_key}, {self._row_hash}, {sql.ROW}.{layout.VERSION}"
-                f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._among()}",
-                self._keys(row_keys),
+        return {
+            key: (row_hash, version)
+            for key, row_hash, version in self._of_keys(
+                row_keys, f"{self._row_hash}, {sql.ROW}.{layout.VERSION}"
             )
-        return {key: (row_hash, version) for key, row_hash, version in rows}
+        }
 
     def newest_versions(self, row_keys: Sequence[str]) -> dict[str, int]:
         """The highest version that the archive has of each of these keys, deleted rows included."""
-        with translated(f"reading versions of {len(row_keys)} keys in {self.target}"):
-            rows = query_with(
-                self.control.client,
-                f"SELECT {self._row_key} AS {_KEY}, max({sql.ROW}.{layout.VERSION}) FROM {sql.table(self.target)}"
-                f" AS {sql.ROW} WHERE {self._among()} GROUP BY {_KEY}",
-                self._keys(row_keys),
-            )
+        rows = self._of_keys(
+            row_keys, f"max({sql.ROW}.{layout.VERSION})", final="", ending=f" GROUP BY {_KEY}"
+        )
         return {row[0]: row[1] for row in rows}
 
     def fields(self, row_keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
         """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
-        if not row_keys:
-            return {}
         texts = ", ".join(rowhash.field(self.types, column, f"{sql.ROW}.") for column in self.table.hashed)
+        return {
+            row[0]: tuple(None if text == "~" else text for text in row[1:])
+            for row in self._of_keys(row_keys, texts)
+        }
+
+    def _of_keys(
+        self, row_keys: Sequence[str], selected: str, *, final: str = " FINAL", ending: str = ""
+    ) -> Sequence[Sequence[Any]]:
+        """Row key and ``selected`` of the archive's rows of these keys."""
+        if not row_keys:
+            return []
         with translated(f"reading {len(row_keys)} rows of {self.target}"):
-            rows = query_with(
+            return query_with(
                 self.control.client,
-                f"SELECT {self._row_key}, {texts} FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._among()}",
+                f"SELECT {self._row_key} AS {_KEY}, {selected} FROM {sql.table(self.target)} AS {sql.ROW}{final}"
+                f" WHERE {self._among()}{ending}",
                 self._keys(row_keys),
             )
-        return {row[0]: tuple(None if text == "~" else text for text in row[1:]) for row in rows}
 
     def drop(self, verify_ids: Sequence[str]) -> None:
         """Remove manifests that no purge refers to."""

@@ -274,11 +274,7 @@ class _Verification:
         for row_key in keys:
             finding = differences.keys[row_key]
             left, right = here.get(row_key), there.get(row_key)
-            columns = [
-                column.name
-                for index, column in enumerate(manifests.table.hashed)
-                if left and right and left[index] != right[index]
-            ]
+            columns = manifests.table.differing(left, right) if left and right else []
             records.append(
                 {
                     "verify_id": self.verify_id,

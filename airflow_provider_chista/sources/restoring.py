@@ -57,10 +57,6 @@ def differing(table: Table, rows: Sequence[ArchivedRow], found: Mapping[str, Seq
         if row.key not in found:
             parts.append(f"key {row.key} is not there")
             continue
-        names = [
-            column.name
-            for column, archived, at_source in zip(table.hashed, row.values, found[row.key], strict=True)
-            if archived != at_source
-        ]
+        names = table.differing(row.values, found[row.key])
         parts.append(f"key {row.key} differs in {', '.join(names) or 'its hash, since the archive changed'}")
     return "; ".join(parts)

@@ -21,7 +21,7 @@ from airflow_provider_chista.debezium.config import topic_name
 from airflow_provider_chista.errors import ChistaError, FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import TableId, Window
 from tests.integration.archive.conftest import Store
-from tests.integration.support.archives import Archive, purge_in_process
+from tests.integration.support.archives import Archive, archives, purge_in_process
 from tests.integration.support.engines import Connector, connector, wait_for
 
 ROWS = "(id INT PRIMARY KEY, name VARCHAR(255) NULL, day DATE NOT NULL)"
@@ -48,20 +48,8 @@ def captured(request: pytest.FixtureRequest, store: Store) -> Iterator[Connector
 
 @pytest.fixture
 def archive(captured: Connector, store: Store) -> Iterator[Callable[[str], Archive]]:
-    made: list[Archive] = []
-
-    def open_archive(name: str) -> Archive:
-        made.append(
-            Archive(
-                captured, store.client, store.control, f"{store.database}_{captured.engine.flavour}", name
-            )
-        )
-        return made[-1]
-
-    yield open_archive
-    for each in made:
-        each.capture.source.close()
-        each.client.command(f"DROP DATABASE IF EXISTS {each.database}")
+    with archives(captured, store.client, store.control, store.database) as opened:
+        yield opened
 
 
 def insert(made: Connector, table: str, ids: range) -> None:

@@ -18,7 +18,7 @@ from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Table, Window
 from airflow_provider_chista.sources.base import Source
 from tests.integration.archive.conftest import Store
-from tests.integration.support.archives import Archive
+from tests.integration.support.archives import Archive, archives
 from tests.integration.support.engines import Connector, connector
 
 ROWS = "(id INT PRIMARY KEY, f FLOAT NULL, name VARCHAR(100) NOT NULL, day DATE NOT NULL)"
@@ -40,19 +40,15 @@ def captured(request: pytest.FixtureRequest, store: Store) -> Iterator[Connector
 
 @pytest.fixture
 def archived(captured: Connector, store: Store) -> Iterator[Callable[[str], Archive]]:
-    made: list[Archive] = []
+    with archives(captured, store.client, store.control, store.database) as opened:
 
-    def of(name: str) -> Archive:
-        database = f"{store.database}_{captured.engine.flavour}"
-        made.append(Archive(captured, store.client, store.control, database, name))
-        made[-1].snapshot()
-        made[-1].drain()
-        return made[-1]
+        def of(name: str) -> Archive:
+            made = opened(name)
+            made.snapshot()
+            made.drain()
+            return made
 
-    yield of
-    for each in made:
-        each.capture.source.close()
-        each.client.command(f"DROP DATABASE IF EXISTS {each.database}")
+        yield of
 
 
 def damage(made: Archive, where: str) -> None:

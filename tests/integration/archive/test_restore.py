@@ -15,7 +15,7 @@ from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.model import Window
 from tests.integration.archive.conftest import Store
-from tests.integration.support.archives import Archive, restore_in_process
+from tests.integration.support.archives import Archive, archives, restore_in_process
 from tests.integration.support.engines import Connector, connector
 
 ROWS = "(id INT PRIMARY KEY, name VARCHAR(255) NULL, day DATE NOT NULL)"
@@ -41,19 +41,15 @@ def captured(request: pytest.FixtureRequest, store: Store) -> Iterator[Connector
 
 @pytest.fixture
 def archive(captured: Connector, store: Store) -> Iterator[Callable[[str], Archive]]:
-    made: list[Archive] = []
+    with archives(captured, store.client, store.control, store.database) as opened:
 
-    def open_archive(name: str) -> Archive:
-        database = f"{store.database}_{captured.engine.flavour}"
-        made.append(Archive(captured, store.client, store.control, database, name))
-        made[-1].snapshot()
-        made[-1].drain()
-        return made[-1]
+        def of(name: str) -> Archive:
+            made = opened(name)
+            made.snapshot()
+            made.drain()
+            return made
 
-    yield open_archive
-    for each in made:
-        each.capture.source.close()
-        each.client.command(f"DROP DATABASE IF EXISTS {each.database}")
+        yield of
 
 
 def purged(made: Archive, window: Window | None = None) -> str:

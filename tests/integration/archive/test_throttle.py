@@ -20,7 +20,7 @@ from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.errors import FatalError, RefusedError
 from tests.integration.archive.conftest import Store
-from tests.integration.support.archives import Archive
+from tests.integration.support.archives import Archive, archives
 from tests.integration.support.engines import Connector, connector, wait_for
 
 ROWS = 600
@@ -55,22 +55,16 @@ def captured(request: pytest.FixtureRequest, store: Store) -> Iterator[Connector
 @pytest.fixture
 def approved(captured: Connector, store: Store) -> Iterator[Callable[[str], Archive]]:
     """A table that is archived, proven and approved."""
-    made: list[Archive] = []
+    with archives(captured, store.client, store.control, store.database) as opened:
 
-    def make(name: str) -> Archive:
-        archive = Archive(
-            captured, store.client, store.control, f"{store.database}_{captured.engine.flavour}", name
-        )
-        made.append(archive)
-        archive.snapshot()
-        archive.drain()
-        archive.approve(archive.verify())
-        return archive
+        def make(name: str) -> Archive:
+            archive = opened(name)
+            archive.snapshot()
+            archive.drain()
+            archive.approve(archive.verify())
+            return archive
 
-    yield make
-    for each in made:
-        each.capture.source.close()
-        each.client.command(f"DROP DATABASE IF EXISTS {each.database}")
+        yield make
 
 
 def held(archive: Archive, txn_size: int = 20, **throttle: Any) -> Purge:

@@ -17,7 +17,7 @@ from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.sensors.snapshot import SnapshotCompletedSensor
 from tests.integration.archive.conftest import Store, store
-from tests.integration.support.archives import Archive
+from tests.integration.support.archives import Archive, archives
 from tests.integration.support.engines import MYSQL_FAMILY, Connector, connector, wait_for
 from tests.integration.support.tasks import context
 
@@ -47,17 +47,8 @@ def captured(request: pytest.FixtureRequest, store: Store) -> Iterator[Connector
 
 @pytest.fixture
 def archive(captured: Connector, store: Store) -> Iterator[Callable[[str], Archive]]:
-    made: list[Archive] = []
-
-    def open_archive(name: str) -> Archive:
-        database = f"{store.database}_{captured.engine.flavour}"
-        made.append(Archive(captured, store.client, store.control, database, name))
-        return made[-1]
-
-    yield open_archive
-    for each in made:
-        each.capture.source.close()
-        each.client.command(f"DROP DATABASE IF EXISTS {each.database}")
+    with archives(captured, store.client, store.control, store.database) as opened:
+        yield opened
 
 
 def seen(

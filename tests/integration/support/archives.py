@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -216,6 +217,23 @@ def dying(call: Callable[..., Any], die_after: int) -> Callable[..., Any]:
         return done
 
     return call_then_die
+
+
+@contextmanager
+def archives(
+    made_of: Connector, client: Client, control: Control, database: str
+) -> Iterator[Callable[[str], Archive]]:
+    """Opens archives of a connector's tables in a database of its engine, which is dropped at the end."""
+    made: list[Archive] = []
+
+    def opened(name: str) -> Archive:
+        made.append(Archive(made_of, client, control, f"{database}_{made_of.engine.flavour}", name))
+        return made[-1]
+
+    yield opened
+    for each in made:
+        each.capture.source.close()
+        each.client.command(f"DROP DATABASE IF EXISTS {each.database}")
 
 
 def purge_in_process(
