@@ -1,8 +1,8 @@
 """The ledger: what happened to each window of each table, who did it, and the proof; append-only, in ClickHouse.
 
-Stages of a window: ``repaired`` where rows had to be mended, ``verified`` or ``mismatched``, ``approved`` or ``rejected``,
-``intent``, ``deleted``, ``sealed``, ``restored``. A proof is named by its ``verify_id``; approval and purge refer to that
-proof and to no other.
+Stages of a window: ``begun`` where a comparison has several parts, ``repaired`` where rows had to be mended, ``verified`` or
+``mismatched``, ``approved`` or ``rejected``, ``intent``, ``deleted``, ``sealed``, ``restored``; ``checked`` is a comparison
+that is no proof. A proof is named by its ``verify_id``; approval and purge refer to that proof and to no other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -28,9 +28,11 @@ _BATCHES = uuid.UUID("6f0c2a5e-0d3b-5f0e-9d55-6a0e5c3a9b11")
 class Stage(StrEnum):
     """What a ledger entry records."""
 
+    BEGUN = "begun"
     REPAIRED = "repaired"
     VERIFIED = "verified"
     MISMATCHED = "mismatched"
+    CHECKED = "checked"
     APPROVED = "approved"
     REJECTED = "rejected"
     INTENT = "intent"
@@ -51,8 +53,9 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ledger entry."""
+    """One ledger entry; ``at`` by ClickHouse's clock."""
 
+    at: datetime
     stage: Stage
     verify_id: str
     batch_id: str
@@ -126,6 +129,15 @@ class Ledger:
         wanted = [entry for entry in entries if verify_id in (None, entry.verify_id)]
         return wanted[-1] if wanted and wanted[-1].stage is Stage.VERIFIED else None
 
+    def interrupted(self, within: timedelta) -> Entry | None:
+        """The comparison in parts that this Airflow run began last and did not end, not longer ago than ``within``."""
+        if not self.author.run_id:
+            return None
+        stages = (Stage.BEGUN, Stage.REPAIRED, Stage.VERIFIED, Stage.MISMATCHED)
+        last = self._entries(stages, own_run=True)[-1:]
+        recent = bool(last) and datetime.now(UTC) - last[0].at < within
+        return last[0] if recent and last[0].stage is Stage.BEGUN else None
+
     def verdict(self, verify_id: str) -> Entry | None:
         """The newest approval or rejection of a proof."""
         entries = self._entries((Stage.APPROVED, Stage.REJECTED), verify_id)
@@ -153,7 +165,7 @@ class Ledger:
         No purge was begun for them, and they are of the same run, or older than :data:`PROOF_LASTS`: another run beside
         this one may still be waiting for the approval of its own.
         """
-        stages = (Stage.VERIFIED, Stage.MISMATCHED)
+        stages = (Stage.BEGUN, Stage.VERIFIED, Stage.MISMATCHED)
         proofs = {e.verify_id for e in self._entries(stages, older=PROOF_LASTS)}
         proofs |= {e.verify_id for e in self._entries(stages, own_run=True)}
         used = {entry.verify_id for entry in self._entries((Stage.INTENT,))}
@@ -169,7 +181,7 @@ class Ledger:
         older: timedelta = timedelta(0),
     ) -> list[Entry]:
         rows = self.control.rows(
-            f"SELECT stage, verify_id, batch_id, rows, digest, actor, detail FROM {self.control.name('ledger')}"
+            f"SELECT at, stage, verify_id, batch_id, rows, digest, actor, detail FROM {self.control.name('ledger')}"
             " WHERE target = {target:String} AND ({every_window:Bool} OR window = {window:String})"
             " AND stage IN {stages:Array(String)}"
             " AND ({verify_id:String} = '' OR verify_id = {verify_id:String})"

@@ -1,28 +1,24 @@
 """The manifest of a proof: the frozen list of (row key, row hash, version) that ClickHouse held when it was verified.
 
 It is the positive list that a purge works on, and what remains as evidence; a restore works on a list of its own. ClickHouse
-writes it by itself, in one statement over ``FINAL``, so that the hashes are those of what it stored.
+writes it by itself, in one statement over ``FINAL`` for each part, so that the hashes are those of what it stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from clickhouse_connect.driver.external import ExternalData
-
-from airflow_provider_chista.canonical import parse_key
-from airflow_provider_chista.clickhouse import layout, rowhash, sql
-from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.archive.archived import HASH, KEY, VERSION, Archived
+from airflow_provider_chista.clickhouse import rowhash
 from airflow_provider_chista.clickhouse.errors import translated
-from airflow_provider_chista.clickhouse.load import key_file, query_with, text_file
-from airflow_provider_chista.clickhouse.types import TypeMap
+from airflow_provider_chista.clickhouse.load import text_file
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Table, TableId, Window
+from airflow_provider_chista.keyrange import EVERY_KEY, KeyRange
+from airflow_provider_chista.model import Window
 
-# ClickHouse prefers an alias to a column of the same name; the user's columns cannot have this prefix.
-_KEY, _HASH, _VERSION = "_chista_key", "_chista_hash", "_chista_row_version"
+_PART = 2**40
+"""Positions of a part begin at a multiple of this; no part has as many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,45 +32,43 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifests:
-    """Manifests of one archive table."""
+class Manifests(Archived):
+    """Manifests of one archive table. A manifest is a list of parts, each of the keys of one range, in key order."""
 
-    control: Control
-    types: TypeMap
-    table: Table
-    target: TableId
-
-    def freeze(self, verify_id: str, window: Window | None, *, purged: bool = False) -> int:
-        """Write the manifest of the rows visible now, in key order; return their number.
+    def freeze(
+        self,
+        verify_id: str,
+        window: Window | None,
+        keys: KeyRange = EVERY_KEY,
+        part: int = 0,
+        *,
+        purged: bool = False,
+    ) -> int:
+        """Write a part of the manifest, of the rows visible now, in key order; return their number.
 
         Rows that a purge has deleted at the source are left out: the source cannot have them any more. A key that the
         application inserted again has a newer version and is in.
 
+        :param part: number of the part, in the order of the keys.
         :param purged: True takes purged rows in too.
         """
-        kept = (
-            f" AND ({_KEY}, {_VERSION}) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
-            " WHERE target = {target:String} AND state = 'deleted')"
-        )
+        selected = self.selected(window, keys, purged=purged)
         statement = (
             f"INSERT INTO {self.control.name('manifest')} (verify_id, position, row_key, row_hash, version)"
-            f" SELECT {{verify_id:String}}, rowNumberInAllBlocks(), {_KEY}, {_HASH}, {_VERSION} FROM ("
-            f"SELECT {self._row_key} AS {_KEY}, {self._row_hash} AS {_HASH}, {sql.ROW}.{layout.VERSION} AS {_VERSION}"
-            f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}{'' if purged else kept}"
-            f" ORDER BY {rowhash.order_by(self.types, self.table, f'{sql.ROW}.')}"
-            ") SETTINGS max_insert_threads = 1, insert_deduplicate = 0"
+            f" SELECT {{verify_id:String}}, {part * _PART} + rowNumberInAllBlocks(), {KEY}, {HASH}, {VERSION} FROM ("
+            f"{selected.statement} ORDER BY {self._order}) SETTINGS max_insert_threads = 1, insert_deduplicate = 0"
         )
-        parameters = {"verify_id": verify_id, "target": str(self.target), **self._bounds(window)}
+        parameters = {"verify_id": verify_id, **selected.parameters}
         self.control.execute(statement, parameters, f"freezing the manifest of {self.target}")
         found = self.control.rows(
-            f"SELECT count() AS n, uniqExact(position) AS positions, uniqExact(row_key) AS keys"
-            f" FROM {self.control.name('manifest')} WHERE verify_id = {{verify_id:String}}",
-            parameters,
+            f"SELECT count() AS n, max(position) AS last FROM {self.control.name('manifest')}"
+            f" WHERE verify_id = {{verify_id:String}} AND {_of_part(part)}",
+            {"verify_id": verify_id},
         )[0]
-        if not found["n"] == found["positions"] == found["keys"]:
+        if found["n"] and found["n"] != found["last"] - part * _PART + 1:
             raise FatalError(
-                f"the manifest of {self.target} has {found['n']} rows but {found['positions']} positions and "
-                f"{found['keys']} keys; the table's sorting key is not the primary key of {self.table.id}"
+                f"the manifest of {self.target} has {found['n']} rows in {found['last'] - part * _PART + 1} places: another "
+                f"process wrote to {verify_id}, or removed from it; verify again"
             )
         return int(found["n"])
 
@@ -94,18 +88,26 @@ class Manifests:
             ],
         )
 
-    def stream(self, verify_id: str) -> Iterator[list[tuple[str, str]]]:
-        """(row key, row hash) of a manifest in key order, in blocks."""
+    def stream(self, verify_id: str, part: int = 0) -> Iterator[list[tuple[str, str]]]:
+        """(row key, row hash) of a part in key order, in blocks."""
         with translated(f"reading the manifest of {self.target}"):
             blocks = self.control.client.query_row_block_stream(
                 f"SELECT row_key, row_hash FROM {self.control.name('manifest')}"
-                " WHERE verify_id = {verify_id:String} ORDER BY verify_id, position",
+                f" WHERE verify_id = {{verify_id:String}} AND {_of_part(part)} ORDER BY verify_id, position",
                 parameters={"verify_id": verify_id},
                 settings={"optimize_read_in_order": 1},
             )
             with blocks:
                 for block in blocks:
                     yield list(block)
+
+    def drop_part(self, verify_id: str, part: int) -> None:
+        """Remove a part, so that it can be frozen again."""
+        self.control.execute(
+            f"DELETE FROM {self.control.name('manifest')} WHERE verify_id = {{verify_id:String}} AND {_of_part(part)}",
+            {"verify_id": verify_id},
+            "removing a part of a manifest",
+        )
 
     def strike_purged(self, verify_id: str) -> set[str]:
         """Take rows off a manifest that were purged at the source since it was frozen; return their keys."""
@@ -153,25 +155,26 @@ class Manifests:
 
     def unsettled(self, verify_id: str, batch_id: str, after: int, limit: int) -> list[Row]:
         """The next rows of a batch behind position ``after`` (-1: the first) that are neither deleted nor skipped yet."""
-        settled = (
-            f" AND row_key NOT IN (SELECT row_key FROM {self.control.name('purged')}"
-            " WHERE target = {target:String} AND batch_id = {batch_id:String})"
-        )
-        batch = {"target": str(self.target), "batch_id": batch_id}
-        return self._page(verify_id, after, limit, settled, batch)
+        while page := self.page(verify_id, after, limit):
+            settled = self.control.rows(
+                f"SELECT row_key FROM {self.control.name('purged')} WHERE target = {{target:String}}"
+                " AND batch_id = {batch_id:String} AND row_key IN (SELECT k FROM wanted)",
+                {"target": str(self.target), "batch_id": batch_id},
+                text_file("wanted", "k", [row.row_key for row in page]),
+            )
+            keys = {row["row_key"] for row in settled}
+            if rows := [row for row in page if row.row_key not in keys]:
+                return rows
+            after = page[-1].position
+        return []
 
     def page(self, verify_id: str, after: int, limit: int) -> list[Row]:
         """The next entries behind position ``after`` (-1: the first)."""
-        return self._page(verify_id, after, limit, "", {})
-
-    def _page(
-        self, verify_id: str, after: int, limit: int, condition: str, parameters: dict[str, str]
-    ) -> list[Row]:
         rows = self.control.rows(
             f"SELECT position, row_key, row_hash, version FROM {self.control.name('manifest')}"
-            f" WHERE verify_id = {{verify_id:String}} AND position > {{after:Int64}}{condition}"
+            " WHERE verify_id = {verify_id:String} AND position > {after:Int64}"
             " ORDER BY verify_id, position LIMIT {limit:UInt32}",
-            {"verify_id": verify_id, "after": after, "limit": limit, **parameters},
+            {"verify_id": verify_id, "after": after, "limit": limit},
         )
         return [Row(**row) for row in rows]
 
@@ -190,44 +193,6 @@ class Manifests:
         keys = self.visible([row.row_key for row in rows])
         return {row.row_key for row in rows if keys.get(row.row_key) == (row.row_hash, row.version)}
 
-    def visible(self, row_keys: Sequence[str]) -> dict[str, tuple[str, int]]:
-        """(row hash, version) of the visible rows among these keys."""
-        return {
-            key: (row_hash, version)
-            for key, row_hash, version in self._of_keys(
-                row_keys, f"{self._row_hash}, {sql.ROW}.{layout.VERSION}"
-            )
-        }
-
-    def newest_versions(self, row_keys: Sequence[str]) -> dict[str, int]:
-        """The highest version that the archive has of each of these keys, deleted rows included."""
-        rows = self._of_keys(
-            row_keys, f"max({sql.ROW}.{layout.VERSION})", final="", ending=f" GROUP BY {_KEY}"
-        )
-        return {row[0]: row[1] for row in rows}
-
-    def fields(self, row_keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
-        """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
-        texts = ", ".join(rowhash.field(self.types, column, f"{sql.ROW}.") for column in self.table.hashed)
-        return {
-            row[0]: tuple(None if text == "~" else text for text in row[1:])
-            for row in self._of_keys(row_keys, texts)
-        }
-
-    def _of_keys(
-        self, row_keys: Sequence[str], selected: str, *, final: str = " FINAL", ending: str = ""
-    ) -> Sequence[Sequence[Any]]:
-        """Row key and ``selected`` of the archive's rows of these keys."""
-        if not row_keys:
-            return []
-        with translated(f"reading {len(row_keys)} rows of {self.target}"):
-            return query_with(
-                self.control.client,
-                f"SELECT {self._row_key} AS {_KEY}, {selected} FROM {sql.table(self.target)} AS {sql.ROW}{final}"
-                f" WHERE {self._among()}{ending}",
-                self._keys(row_keys),
-            )
-
     def drop(self, verify_ids: Sequence[str]) -> None:
         """Remove manifests that no purge refers to."""
         if verify_ids:
@@ -237,40 +202,6 @@ class Manifests:
                 "removing superseded manifests",
             )
 
-    def count(self, window: Window | None) -> int:
-        """Visible rows of the window in the archive, purged ones included."""
-        statement = f"SELECT count() AS n FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}"
-        return int(self.control.rows(statement, self._bounds(window))[0]["n"])
 
-    @property
-    def _row_key(self) -> str:
-        return rowhash.row_key(self.types, self.table, f"{sql.ROW}.")
-
-    @property
-    def _row_hash(self) -> str:
-        return rowhash.row_hash(self.types, self.table, f"{sql.ROW}.")
-
-    def _predicate(self, window: Window | None) -> str:
-        if window is None:
-            return "1"
-        column = self.table.column(window.column)
-        template = self.types.stored(column).window
-        if not template:
-            raise FatalError(
-                f"column {column.name} of {self.table.id} is {column.declared}; a time column must be a timestamp, a date, "
-                "or a text that holds ISO-8601 dates"
-            )
-        return template.format(c=f"{sql.ROW}.{sql.identifier(column.name)}")
-
-    def _bounds(self, window: Window | None) -> dict[str, str]:
-        if window is None:
-            return {}
-        start, end = window.bounds(self.table.column(window.column).archived_as)
-        return {"start": start, "end": end}
-
-    def _among(self) -> str:
-        return sql.key_among(self.table.primary_key, "wanted")
-
-    def _keys(self, row_keys: Sequence[str]) -> ExternalData:
-        kinds = self.table.key_kinds
-        return key_file("wanted", self.types, self.table, [parse_key(kinds, key) for key in row_keys])
+def _of_part(part: int) -> str:
+    return f"position >= {part * _PART} AND position < {(part + 1) * _PART}"

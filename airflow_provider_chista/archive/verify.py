@@ -1,70 +1,68 @@
 """The proof: (row key, row hash) of source and archive, streamed in key order and merged with bounded memory.
 
-A difference is not a failure until the capture has passed it: the archive is caught up, the whole comparison is done
-again over a new manifest, and only what still differs is read by value and reported, or repaired and compared again.
+The rows are compared in parts, ranges of keys: a long comparison can be shared by several connections, a run that was killed
+goes on behind the parts that it had proven, and what differs is compared again without the rest. A difference is not a
+failure until the capture has passed it: the archive is caught up, its part compared again, and only what still differs is
+read by value and reported, or repaired and compared again.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from airflow_provider_chista.archive.compare import Differences, Pair, compare, read_ahead
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.mismatches import Mismatches
+from airflow_provider_chista.archive.parts import cut, share_out
 from airflow_provider_chista.archive.repair import CHUNK, Repair
 from airflow_provider_chista.archive.settle import recover_all
-from airflow_provider_chista.canonical import parse_key, sort_key
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import Kind, Window, describe
+from airflow_provider_chista.keyrange import KeyRange
+from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.sources.base import Source
 
-KEPT = 100_000
-"""Differing keys that are kept in memory; all are counted."""
+PART_ROWS = 1_000_000
+"""Rows of a part, about."""
 
-REPORTED = 1_000
-"""Differing keys that are read by value and written to the table of mismatches."""
-
-Pair = tuple[str, str]
+RESUMED_WITHIN = timedelta(hours=6)
+"""Age from which an interrupted comparison is begun anew: its parts are proofs of that long ago."""
 
 
-@dataclass(slots=True)
-class Differences:
-    """Keys that differ: ``missing`` from the archive, ``extra`` in the archive, ``differing`` in their row hash."""
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """How rows are compared.
 
-    missing: int = 0
-    extra: int = 0
-    differing: int = 0
-    keys: dict[str, str] = field(default_factory=dict)
+    :param repairs: the most rows that are repaired when they still differ (``archive/repair.py``); 0: none is. With more
+        differing rows nothing is repaired.
+    :param parallel: parts that are compared at a time, each with a connection of its own to the source.
+    :param part_rows: rows of a part, about; 0: never cut.
+    :param masked: write and tell digests in the place of differing values.
+    """
 
-    @property
-    def total(self) -> int:
-        """All differing keys."""
-        return self.missing + self.extra + self.differing
+    repairs: int = 0
+    parallel: int = 1
+    part_rows: int = PART_ROWS
+    masked: bool = False
 
-    def add(self, finding: str, row_key: str) -> None:
-        """Count a key and keep it while there is room."""
-        setattr(self, finding, getattr(self, finding) + 1)
-        if len(self.keys) < KEPT:
-            self.keys[row_key] = finding
-
-    def explain(self, purged: Collection[str]) -> None:
-        """Take off the extra keys that a purge has deleted at the source while the streams were read."""
-        for row_key in [key for key, finding in self.keys.items() if finding == "extra" and key in purged]:
-            del self.keys[row_key]
-            self.extra -= 1
-
-    def __str__(self) -> str:
-        return f"{self.missing} missing from the archive, {self.extra} only in the archive, {self.differing} differing"
+    def __post_init__(self) -> None:
+        if self.parallel < 1 or self.part_rows < 0 or self.repairs < 0:
+            raise FatalError(
+                f"parallel is {self.parallel}, part_rows {self.part_rows} and the most repairs {self.repairs}; a "
+                "verification needs at least one connection, and counts of rows that are not negative"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """A window whose rows were proven equal.
 
-    :param rows: rows compared; :param digest: of their hashes; :param seconds: wall clock seconds.
+    :param rows: rows compared; :param digest: of their hashes; :param seconds: wall clock seconds of this run.
     """
 
     verify_id: str
@@ -82,46 +80,6 @@ class Proof:
         }
 
 
-def compare(
-    kinds: Sequence[Kind], source: Iterable[list[Pair]], archive: Iterable[list[Pair]]
-) -> tuple[int, Differences]:
-    """Merge two streams of (row key, row hash) in :func:`airflow_provider_chista.canonical.sort_key` order.
-
-    Equal stretches are compared as whole lists; keys are only parsed where the streams differ.
-
-    :returns: rows of the source, and the differences.
-    """
-    differences, rows = Differences(), 0
-    left, right = _Buffered(source), _Buffered(archive)
-    while True:
-        a, b = left.fill(), right.fill()
-        if not a and not b:
-            return rows, differences
-        step = min(len(a), len(b))
-        if step and a[:step] == b[:step]:
-            left.take(step)
-            right.take(step)
-            rows += step
-            continue
-        i = j = 0
-        while (i < len(a) or not a) and (j < len(b) or not b) and (i < len(a) or j < len(b)):
-            if i < len(a) and j < len(b) and a[i] == b[j]:
-                i, j, rows = i + 1, j + 1, rows + 1
-                continue
-            order = _order(kinds, a, i, b, j)
-            if order == 0:
-                differences.add("differing", a[i][0])
-                i, j, rows = i + 1, j + 1, rows + 1
-            elif order < 0:
-                differences.add("missing", a[i][0])
-                i, rows = i + 1, rows + 1
-            else:
-                differences.add("extra", b[j][0])
-                j += 1
-        left.take(i)
-        right.take(j)
-
-
 def verify(
     source: Source,
     manifests: Manifests,
@@ -129,33 +87,31 @@ def verify(
     window: Window | None,
     *,
     catch_up: Callable[[], None],
-    repairs: int = 0,
+    options: VerifyOptions | None = None,
+    stopped: Callable[[], bool] = lambda: False,
     log: Callable[[str], None] = lambda text: None,
 ) -> Proof:
     """Prove that the archive holds every row of the window exactly as the source has it.
 
     :param catch_up: brings the archive to the source's present state; called once when the first comparison differs, and
         once more when one behind a repair does.
-    :param repairs: the most rows that are repaired when they still differ (``archive/repair.py``); 0: none is. With more
-        differing rows nothing is repaired.
+    :param stopped: asked between lists of rows; True ends the run, which can be continued by the same Airflow run.
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
     """
-    verification = _Verification(source, manifests, ledger, window, catch_up, log)
-    outcome = verification.outcome()
-    if isinstance(outcome, Differences) and verification.repair(outcome, repairs):
-        outcome = verification.outcome()
-    if isinstance(outcome, Differences):
-        raise verification.failure(outcome)
-    return outcome
+    verification = Verification(
+        source, manifests, ledger, window, catch_up, options or VerifyOptions(), stopped, log
+    )
+    return verification.run()
 
 
 @dataclass(slots=True)
-class _Verification:
+class Verification:
     """Comparisons of one window, one after the other.
 
-    :param catch_up: as of :func:`verify`.
-    :param verify_id: of the latest; :param rows: that the source had then.
+    :param catch_up: as of :func:`verify`; :param stopped: as of :func:`verify`.
+    :param verify_id: of the manifest; :param ranges: its parts; :param pending: parts that are not proven, by number.
+    :param frozen: parts of which the manifest may have rows; :param counted: rows that the source had, by part.
     :param refused: by row key, why it could not be repaired.
     """
 
@@ -164,61 +120,152 @@ class _Verification:
     ledger: Ledger
     window: Window | None
     catch_up: Callable[[], None]
+    options: VerifyOptions
+    stopped: Callable[[], bool]
     log: Callable[[str], None]
     verify_id: str = ""
-    rows: int = 0
+    ranges: Sequence[KeyRange] = ()
+    pending: list[int] = field(default_factory=list)
+    frozen: set[int] = field(default_factory=set)
+    counted: dict[int, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def outcome(self) -> Proof | Differences:
-        """The proof, or what still differs after the capture has passed it."""
+    def run(self) -> Proof:
+        """The proof."""
+        started = time.monotonic()
+        self._begin()
+        differences = self._outcome()
+        if differences.total and self._repair(differences):
+            differences = self._outcome()
+        if differences.total:
+            raise self._mismatches().failure(
+                self.ledger, self.verify_id, differences, sum(self.counted.values()), self.refused
+            )
+        return self._proven(started)
+
+    def _begin(self) -> None:
+        """Go on with what an earlier try of this run left, or begin anew."""
+        control, table = self.manifests.control, self.manifests.table
+        left = self.ledger.interrupted(RESUMED_WITHIN)
+        if left is not None and left.detail.get("schema") == table.fingerprint:
+            self.verify_id = left.verify_id
+            self.ranges = [KeyRange(*bounds) for bounds in left.detail["ranges"]]
+            rows = control.rows(
+                f"SELECT part, rows FROM {control.name('verified_parts')} FINAL WHERE verify_id = {{id:String}}",
+                {"id": self.verify_id},
+            )
+            self.counted = {row["part"]: row["rows"] for row in rows}
+            self.pending = [part for part in range(len(self.ranges)) if part not in self.counted]
+            self.frozen = set(self.pending)
+            self.log(
+                f"going on with {self.verify_id}: {len(self.counted)} of {len(self.ranges)} parts are proven"
+            )
+            return
+        self.verify_id = str(uuid.uuid4())
+        self.ranges = cut(self.source, self.manifests, self.window, self.options.part_rows)
+        self.pending = list(range(len(self.ranges)))
+        if len(self.ranges) > 1:
+            self.ledger.record(
+                Stage.BEGUN,
+                verify_id=self.verify_id,
+                detail={
+                    "schema": table.fingerprint,
+                    "ranges": [[keys.first, keys.end] for keys in self.ranges],
+                },
+            )
+
+    def _outcome(self) -> Differences:
+        """What still differs after the capture has passed it."""
         found = self._compared()
-        if isinstance(found, Proof):
+        if not found.total:
             return found
         self.log(f"{self._told(found)}; waiting for the capture to pass them, then comparing again")
-        self.manifests.drop([self.verify_id])
         self.catch_up()
         return self._compared()
 
-    def _compared(self) -> Proof | Differences:
-        """Compare once; a proof is recorded."""
+    def _compared(self) -> Differences:
+        """Compare the pending parts once; those that are equal are pending no more."""
         source, manifests, ledger = self.source, self.manifests, self.ledger
-        started, verify_id = time.monotonic(), str(uuid.uuid4())
-        self.verify_id = verify_id
         # What a killed purge has deleted is no difference.
         recover_all(source, manifests, ledger)
-        manifests.freeze(verify_id, self.window)
-        self.rows, differences = compare(
-            manifests.table.key_kinds,
-            source.hashes(manifests.table, self.window),
-            manifests.stream(verify_id),
+        parts = dict(
+            zip(self.pending, share_out(self._part, self.pending, self.options.parallel), strict=True)
         )
-        if differences.extra:
+        if any(differences.extra for differences in parts.values()):
             # A run beside this one may be purging rows of the same window.
             recover_all(source, manifests, ledger)
-            differences.explain(manifests.strike_purged(verify_id))
-        if differences.total:
-            return differences
-        rows = manifests.length(verify_id)
-        proof = Proof(verify_id, rows, manifests.digest(verify_id), time.monotonic() - started)
+            struck = manifests.strike_purged(self.verify_id)
+            for part, differences in parts.items():
+                if differences.total:
+                    differences.explain(struck)
+                    self._note(part, differences)
+        found = Differences()
+        for differences in parts.values():
+            found.include(differences)
+        self.pending = [part for part, differences in parts.items() if differences.total]
+        return found
+
+    def _part(self, part: int) -> Differences:
+        """Freeze and compare one part; the source hashes while ClickHouse does."""
+        keys, manifests = self.ranges[part], self.manifests
+        if part in self.frozen:
+            manifests.drop_part(self.verify_id, part)
+        self.frozen.add(part)
+        with read_ahead(self.source.hashes(manifests.table, self.window, keys=keys)) as rows:
+            manifests.freeze(self.verify_id, self.window, keys, part)
+            self.counted[part], differences = compare(
+                manifests.table.key_kinds, self._unless_stopped(rows), manifests.stream(self.verify_id, part)
+            )
+        self._note(part, differences)
+        return differences
+
+    def _note(self, part: int, differences: Differences) -> None:
+        """Record an equal part of several, for a run that goes on with it."""
+        if not differences.total and len(self.ranges) > 1:
+            self.manifests.control.insert(
+                "verified_parts", [{"verify_id": self.verify_id, "part": part, "rows": self.counted[part]}]
+            )
+
+    def _unless_stopped(self, rows: Iterator[list[Pair]]) -> Iterator[list[Pair]]:
+        for chunk in rows:
+            if self.stopped():
+                raise FatalError(
+                    f"the verification {self.verify_id} of {describe(self.window)} was stopped; run the task again to go on"
+                )
+            yield chunk
+
+    def _proven(self, started: float) -> Proof:
+        """Record the proof."""
+        manifests, ledger = self.manifests, self.ledger
+        proof = Proof(
+            self.verify_id,
+            manifests.length(self.verify_id),
+            manifests.digest(self.verify_id),
+            time.monotonic() - started,
+        )
         ledger.record(
             Stage.VERIFIED,
-            verify_id=verify_id,
-            rows=rows,
+            verify_id=self.verify_id,
+            rows=proof.rows,
             digest=proof.digest,
             detail={
                 "schema": manifests.table.fingerprint,
                 "columns": [column.name for column in manifests.table.columns],
             },
         )
-        manifests.drop(ledger.superseded(verify_id))
+        manifests.drop(ledger.superseded(self.verify_id))
         return proof
 
     def _told(self, differences: Differences) -> str:
         """The differences in words."""
-        return f"{differences} ({self.rows} rows at the source)"
+        return f"{differences} ({sum(self.counted.values())} rows at the source)"
 
-    def repair(self, differences: Differences, most: int) -> bool:
+    def _mismatches(self) -> Mismatches:
+        return Mismatches(self.source, self.manifests, self.options.masked)
+
+    def _repair(self, differences: Differences) -> bool:
         """Repair missing and differing rows, each recorded with both values; False when none was."""
+        most = self.options.repairs
         keys = [key for key, finding in differences.keys.items() if finding != "extra"]
         wanted = differences.missing + differences.differing
         if not most or not wanted:
@@ -238,86 +285,9 @@ class _Verification:
         written = 0
         for start in range(0, len(keys), CHUNK):
             part = keys[start : start + CHUNK]
-            self._record(differences, part)
+            self._mismatches().record(self.verify_id, differences, part)
             done, refused = repair.run(part, f"{self.verify_id} {start}")
             written += done
             self.refused |= refused
-        self.manifests.drop([self.verify_id])
         self.log(f"repaired {written} rows from the source ({differences}); comparing again")
         return True
-
-    def failure(self, differences: Differences) -> FatalError:
-        """Record what differs; the error that says so."""
-        examples = self._record(differences, list(differences.keys)[:REPORTED])
-        self.ledger.record(
-            Stage.MISMATCHED,
-            verify_id=self.verify_id,
-            rows=self.rows,
-            detail={
-                "missing": differences.missing,
-                "extra": differences.extra,
-                "differing": differences.differing,
-            },
-        )
-        return FatalError(
-            f"{self.manifests.table.id} and its archive {self.manifests.target} differ in {describe(self.window)}: "
-            f"{self._told(differences)}. {'; '.join(examples)}. See the state table mismatches, verify_id {self.verify_id}. "
-            "Nothing will be purged"
-        )
-
-    def _record(self, differences: Differences, keys: Sequence[str]) -> list[str]:
-        """Write typed values of differing rows to the state table; the first five in words."""
-        manifests = self.manifests
-        here, there = self.source.rows(manifests.table, keys), manifests.fields(keys)
-        records: list[dict[str, Any]] = []
-        examples: list[str] = []
-        for row_key in keys:
-            finding = differences.keys[row_key]
-            left, right = here.get(row_key), there.get(row_key)
-            columns = manifests.table.differing(left, right) if left and right else []
-            records.append(
-                {
-                    "verify_id": self.verify_id,
-                    "target": str(manifests.target),
-                    "row_key": row_key,
-                    "finding": finding,
-                    "columns": columns,
-                    "source_values": list(left or ()),
-                    "archive_values": list(right or ()),
-                }
-            )
-            if len(examples) < 5:
-                where = f" in {', '.join(columns)}" if columns else ""
-                why = f" (cannot be repaired: {self.refused[row_key]})" if row_key in self.refused else ""
-                examples.append(f"key {row_key} is {finding}{where}{why}")
-        manifests.control.insert("mismatches", records)
-        return examples
-
-
-def _order(kinds: Sequence[Kind], a: list[Pair], i: int, b: list[Pair], j: int) -> int:
-    """-1: the source's key comes first (or the archive has ended), 1: the archive's, 0: the same key."""
-    if i >= len(a):
-        return 1
-    if j >= len(b):
-        return -1
-    left, right = sort_key(parse_key(kinds, a[i][0])), sort_key(parse_key(kinds, b[j][0]))
-    return (left > right) - (left < right)
-
-
-class _Buffered:
-    """A stream of lists with a part taken off at a time; an empty list from :meth:`fill` means that it has ended."""
-
-    def __init__(self, chunks: Iterable[list[Pair]]) -> None:
-        self._chunks: Iterator[list[Pair]] = iter(chunks)
-        self._rows: list[Pair] = []
-
-    def fill(self) -> list[Pair]:
-        while not self._rows:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._rows = chunk
-        return self._rows
-
-    def take(self, count: int) -> None:
-        self._rows = self._rows[count:] if count else self._rows

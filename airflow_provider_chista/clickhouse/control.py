@@ -72,6 +72,11 @@ TABLES: dict[str, str] = {
         (
             verify_id String, position UInt64, row_key String, row_hash String, version UInt64
         ) ENGINE = ReplacingMergeTree ORDER BY (verify_id, position)""",
+    "verified_parts": """
+        (
+            verify_id String, part UInt64, rows UInt64, recorded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY (verify_id, part)
+        TTL toDateTime(recorded_at) + INTERVAL 30 DAY""",
     "mismatches": """
         (
             verify_id String, target String, row_key String, finding LowCardinality(String), columns Array(String),

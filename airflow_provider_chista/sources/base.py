@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from airflow_provider_chista.canonical import KeyValue, parse_key
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
+from airflow_provider_chista.keyrange import EVERY_KEY, KeyRange
 from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
 from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker, signalled
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
@@ -159,9 +160,9 @@ class Source(Gauges):
         return int(self._read(f"SELECT COUNT(*) FROM {self.dialect.table(table.id)} t {where}", values)[0][0])
 
     def hashes(
-        self, table: Table, window: Window | None, chunk_rows: int = 20_000
+        self, table: Table, window: Window | None, chunk_rows: int = 20_000, keys: KeyRange = EVERY_KEY
     ) -> Iterator[list[tuple[str, str]]]:
-        """Stream (row key, row hash) of the window's rows in the order of ``canonical.sort_key``.
+        """Stream (row key, row hash) of the window's rows, with keys in a range, in the order of ``canonical.sort_key``.
 
         The rows are those of one consistent snapshot, read by a server-side cursor on a connection of its own, which
         is closed when the iterator ends or is closed.
@@ -172,9 +173,28 @@ class Source(Gauges):
         table.require_archivable()
         with self._own_connection() as connection:
             cursor = self._streaming_cursor(connection)
-            cursor.execute(*self._hashes_sql(table, window))
+            cursor.execute(*self.dialect.hashes(table, window, keys))
             while chunk := cursor.fetchmany(chunk_rows):
                 yield self._hashed(table, chunk)
+
+    def digest(self, table: Table, window: Window | None, keys: KeyRange = EVERY_KEY) -> str:
+        """Digest of the row hashes of those rows, as ``clickhouse/rowhash.py`` computes it, on a connection of its own.
+
+        :raises FatalError: a row's hash could not be computed, because its text is longer than the server allows.
+        """
+        table.require_archivable()
+        where, values = self.dialect.where(table, window, keys)
+        hashes = (
+            f"SELECT {self.dialect.hash_of_row(table)} AS h FROM {self.dialect.table(table.id)} t {where}"
+        )
+        with self._own_connection() as connection:
+            cursor = self._cursor(connection)
+            cursor.execute(self.dialect.digest.format(hashes=hashes), values)
+            rows, hashed, *words = cursor.fetchall()[0]
+        if rows != hashed:
+            raise self._unhashed(f"a row (one of {rows - hashed})", table)
+        first, second = (int(word or 0) % 2**64 for word in words)
+        return f"{rows}:{first:016x}{second:016x}"
 
     def guarded_delete(self, table: Table, batch_id: str, rows: Sequence[tuple[str, str]]) -> list[str]:
         """Delete those rows whose hash, recomputed in the deleting transaction, equals the archive's; return their keys.
@@ -330,23 +350,17 @@ class Source(Gauges):
         if not self._write(sql, values):
             raise FatalError(f"{self.where}: chista.marker has no row {marker_id!r}; write the marker first")
 
-    def _hashes_sql(self, table: Table, window: Window | None) -> tuple[str, tuple[str, ...]]:
-        where, values = self.dialect.where(table, window)
-        return (
-            f"SELECT {self.dialect.row_key(table)}, {self.dialect.hash_of_row(table)}\n"
-            f"FROM {self.dialect.table(table.id)} t {where}\n"
-            f"ORDER BY {self.dialect.order_by(table)}",
-            values,
-        )
-
     def _hashed(self, table: Table, chunk: Sequence[Row]) -> list[tuple[str, str]]:
         for key, row_hash in chunk:
             if key is None or row_hash is None:
-                raise FatalError(
-                    f"{self.where}: row {key!r} of {table.id} has no hash, because its text is longer than max_allowed_packet"
-                    " (raise it: SET GLOBAL, and in the configuration), or a column became nullable meanwhile (try again)"
-                )
+                raise self._unhashed(f"row {key!r}", table)
         return [*chunk]
+
+    def _unhashed(self, what: str, table: Table) -> FatalError:
+        return FatalError(
+            f"{self.where}: {what} of {table.id} has no hash, because its text is longer than max_allowed_packet (raise it: "
+            "SET GLOBAL, and in the configuration), or a column became nullable meanwhile (try again)"
+        )
 
     def _key_values(self, table: Table, keys: Iterable[str]) -> list[tuple[KeyValue, ...]]:
         kinds = [column.kind or Kind.TEXT for column in table.key_columns]

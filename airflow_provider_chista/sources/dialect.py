@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from airflow_provider_chista.canonical import NULL, SEPARATOR
 from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.keyrange import EVERY_KEY, RANGED_KINDS, KeyRange, condition
 from airflow_provider_chista.model import Column, Encoding, Fate, Kind, Table, TableId, Window
 
 RESERVED_PREFIX = "_chista_"
@@ -82,6 +83,8 @@ class Dialect:
     :param concat: joins texts, none of them NULL.
     :param row_hash: hash of the row text ``{text}``.
     :param bounds: half-open range over ``{c}`` with two placeholders, by kind of the window's column.
+    :param digest: statement that gives the count of rows, of hashes that are not NULL, and the sums (as texts, modulo 2^64)
+        of the first two big-endian 64-bit words of the hashes ``h`` that the subquery ``{hashes}`` gives.
     :param value: SQL of a value from its text ``{v}`` (:meth:`bound`), for types that have none of their own.
     :param fitted: the type's template as one column needs it: without what it can do without, or with a check.
     """
@@ -93,6 +96,7 @@ class Dialect:
     concat: Callable[[Sequence[str]], str]
     row_hash: str
     bounds: Mapping[Kind, str]
+    digest: str
     value: str = "{v}"
     fitted: Callable[[Column, str], str] = lambda column, text: text
 
@@ -155,13 +159,41 @@ class Dialect:
             for index, column in enumerate(table.key_columns)
         )
 
-    def where(self, table: Table, window: Window | None) -> tuple[str, tuple[str, ...]]:
-        """WHERE clause (or an empty text) of a window, and its bound values.
+    def ranged(self, table: Table) -> bool:
+        """Whether the engine finds a range of the table's keys by the primary key's index."""
+        return all(
+            column.archived_as in RANGED_KINDS and self.type_of(column).order == "{c}"
+            for column in table.key_columns
+        )
 
-        :raises FatalError: the window's column does not exist, or is neither a timestamp nor a date nor a text.
+    def where(
+        self, table: Table, window: Window | None, keys: KeyRange = EVERY_KEY
+    ) -> tuple[str, tuple[object, ...]]:
+        """WHERE clause (or an empty text) of a window's rows with keys in a range, and its bound values.
+
+        :raises FatalError: the window's column does not exist, or is neither a timestamp nor a date nor a text; or keys
+            of the table have no range.
         """
-        if window is None:
-            return "", ()
+        terms, values = [], list[object]()
+        if window is not None:
+            terms.append(self._bounds_of(table, window))
+            values += window.bounds(table.column(window.column).archived_as)
+        if within := self._within(table, keys, values):
+            terms.append(within)
+        return f"WHERE {' AND '.join(terms)}" if terms else "", tuple(values)
+
+    def hashes(
+        self, table: Table, window: Window | None, keys: KeyRange = EVERY_KEY
+    ) -> tuple[str, tuple[object, ...]]:
+        """Statement that gives row key and row hash of those rows in the order of ``canonical.sort_key``, and its values."""
+        where, values = self.where(table, window, keys)
+        return (
+            f"SELECT {self.row_key(table)}, {self.hash_of_row(table)}\nFROM {self.table(table.id)} t {where}\n"
+            f"ORDER BY {self.order_by(table)}",
+            values,
+        )
+
+    def _bounds_of(self, table: Table, window: Window) -> str:
         column = table.column(window.column)
         template = self.bounds.get(column.kind) if column.kind else None
         if template is None:
@@ -169,7 +201,22 @@ class Dialect:
                 f"window column {column.name} of {table.id} is {column.declared}; "
                 "a window needs a timestamp, a date, or a text that holds ISO-8601 dates"
             )
-        return "WHERE " + template.format(c=self.column(column)), window.bounds(column.archived_as)
+        return template.format(c=self.column(column))
+
+    def _within(self, table: Table, keys: KeyRange, values: list[object]) -> str:
+        """Condition of a range of keys, whose bound values are added to ``values``."""
+        columns = table.key_columns
+
+        def bound(index: int, value: object) -> str:
+            values.append(value)
+            return self.value_of(columns[index], "%s")
+
+        return condition(
+            table,
+            keys,
+            lambda index: self.type_of(columns[index]).order.format(c=self.column(columns[index])),
+            bound,
+        )
 
     def _joined(self, columns: Sequence[Column]) -> str:
         parts: list[str] = []

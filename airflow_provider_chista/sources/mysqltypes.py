@@ -221,6 +221,13 @@ def _concat(parts: Sequence[str]) -> str:
 _BINARY_RANGE = f"{_TEXT_ORDER} >= CAST(%s AS BINARY) AND {_TEXT_ORDER} < CAST(%s AS BINARY)"
 
 
+# The LIMIT keeps the subquery from being merged, and the hash from being computed once for each word.
+_DIGEST = """
+    SELECT COUNT(*), COUNT(h), CAST(SUM(CAST(CONV(SUBSTR(h, 1, 16), 16, 10) AS UNSIGNED)) AS CHAR),
+        CAST(SUM(CAST(CONV(SUBSTR(h, 17, 16), 16, 10) AS UNSIGNED)) AS CHAR)
+    FROM ({hashes} LIMIT 18446744073709551615) AS hashed"""
+
+
 _PLAIN_NUMBER = re.compile(r"(tiny|small|medium|big)?int\b|decimal\b")
 _SECONDS = re.compile(r"(?:datetime|timestamp)(?:\((\d)\))?")
 
@@ -274,5 +281,6 @@ def dialect(
             Kind.DATETIME: "{c} >= CAST(%s AS DATETIME(6)) AND {c} < CAST(%s AS DATETIME(6))",
             Kind.TEXT: _BINARY_RANGE,
         },
+        digest=_DIGEST,
         fitted=partial(_fitted, number),
     )

@@ -23,7 +23,7 @@ from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.restore import Restore, RestoreOptions, RestoreReport, Selection
 from airflow_provider_chista.archive.seal import Seal, SealReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
-from airflow_provider_chista.archive.verify import Proof, verify
+from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
 from airflow_provider_chista.clickhouse import ddl, rowhash, sql
 from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.clickhouse.control import Control
@@ -103,7 +103,7 @@ class Archive:
     def ledger(self, window: Window | None = None) -> Ledger:
         return Ledger(self.control, f"{self.engine.flavour}:{self.id}", self.target, window)
 
-    def verify(self, window: Window | None = None, repairs: int = 0) -> Proof:
+    def verify(self, window: Window | None = None, repairs: int = 0, **options: Any) -> Proof:
         def catch_up() -> None:
             self.drain()
 
@@ -113,7 +113,7 @@ class Archive:
             self.ledger(window),
             window,
             catch_up=catch_up,
-            repairs=repairs,
+            options=VerifyOptions(repairs=repairs, **options),
         )
 
     def approve(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_chista.archive.verify import KEPT, Differences, Pair, compare
+from airflow_provider_chista.archive.compare import KEPT, Differences, Pair, compare
 from airflow_provider_chista.canonical import KEY_KINDS, parse_key, row_text, sort_key
 from airflow_provider_chista.model import INTEGER_BOUNDS, Kind
 
