@@ -65,6 +65,7 @@ def test_a_check_says_what_it_compared(
             task_id="purge",
             purge_conn_id="mysql_purge",
             verify_id=found["verify_id"],
+            retention=timedelta(0),
             **pair,
             **place.systems,
         ).execute(context())
