@@ -108,7 +108,11 @@ class Source(Gauges):
 
     @abstractmethod
     def _delete_matching(
-        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[KeyValue, ...], str]]
+        self,
+        cursor: Cursor,
+        table: Table,
+        batch_id: str,
+        rows: Sequence[tuple[str, tuple[KeyValue, ...], str]],
     ) -> tuple[list[str], int]:
         """Log and delete the rows whose recomputed hash equals, inside the caller's transaction.
 
@@ -210,10 +214,10 @@ class Source(Gauges):
         """
         table.require_archivable()
         pairs = dict.fromkeys(rows)
-        values = self._key_values(table, (key for key, _ in pairs))
-        wanted = [(value, row_hash) for value, (_, row_hash) in zip(values, pairs, strict=True)]
-        if not wanted:
+        if not pairs:
             return []
+        values = self._key_values(table, (key for key, _ in pairs))
+        wanted = [(key, value, row_hash) for value, (key, row_hash) in zip(values, pairs, strict=True)]
         with self._transaction() as cursor:
             logged, deleted = self._delete_matching(cursor, table, batch_id, wanted)
             if len(logged) != deleted:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
 from airflow_provider_chista.canonical import KeyValue
-from airflow_provider_chista.errors import FatalError, TransientError
+from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Column, Encoding, Table, TableId, names
 from airflow_provider_chista.sources import mysqlchecks
@@ -17,7 +18,7 @@ from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor
 from airflow_provider_chista.sources.defaults import undecidable
-from airflow_provider_chista.sources.failures import Failure, insert_failures
+from airflow_provider_chista.sources.mysqlfailures import FAILURES, INSERT_FAILURES
 from airflow_provider_chista.sources.mysqlgauges import MySQLGauges
 from airflow_provider_chista.sources.mysqltypes import digits_of, labels_of, refusal_of
 
@@ -35,6 +36,8 @@ SESSION: dict[str, object] = {
 }
 CHARACTER_SET = "utf8mb4"
 _BITS_OF_A_BYTE = 8
+_COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
+"""In the options behind the columns, where it changes with every insert; it comes before any comment."""
 
 CONTROL = ControlSql(
     write_marker="""
@@ -65,81 +68,14 @@ _PRIMARY_KEY = """
     SELECT COLUMN_NAME FROM information_schema.STATISTICS
     WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX"""
 
-_LOG = """
-    INSERT INTO chista.purge_log (batch_id, table_name, row_key, row_hash)
-    SELECT %s, %s, v.k, v.h
-    FROM JSON_TABLE(%s, '$[*]' COLUMNS (
-        k VARCHAR(16000) CHARACTER SET utf8mb4 PATH '$[0]' ERROR ON ERROR,
-        h VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[1]' ERROR ON ERROR)) v"""
-
-# Error numbers: MySQL "Server Error Message Reference" and "Client Error Message Reference"; MariaDB keeps the same numbers.
-FAILURES = (
-    Failure(
-        frozenset({1045, 1698, 2059, 1251, 3118, 4151, 1820, 1862}),
-        FatalError,
-        "Check user and password of the Airflow connection, and from which hosts the server lets that user in",
-    ),
-    Failure(
-        frozenset({1044, 1142, 1143, 1227, 1370, 3118}), FatalError, "Grant what is missing (docs/grants.md)"
-    ),
-    Failure(
-        frozenset({1049}), FatalError, "Check the database name of the Airflow connection or of the table"
-    ),
-    Failure(
-        frozenset({1146, 1051, 1054}),
-        FatalError,
-        "Check the names; if a table of chista is missing, run the set-up SQL of sources/setup as an administrator",
-    ),
-    Failure(frozenset({1205, 3572}), TransientError, "The application holds the row locks; try again later"),
-    Failure(frozenset({1213}), TransientError, "A deadlock was broken; try again"),
-    Failure(frozenset({1290, 1836}), FatalError, "The server is read-only; connect to the primary"),
-    Failure(
-        frozenset({1153, 1301}),
-        FatalError,
-        "Raise max_allowed_packet (SET GLOBAL max_allowed_packet = 1073741824) or use smaller batches",
-    ),
-    Failure(
-        frozenset({1451, 1217}),
-        FatalError,
-        "Other tables refer to these rows by foreign key; purge the referring rows first",
-    ),
-    Failure(
-        frozenset(
-            {
-                2002,
-                2003,
-                2005,
-                2006,
-                2013,
-                2055,
-                1040,
-                1053,
-                1152,
-                1158,
-                1159,
-                1160,
-                1161,
-                1317,
-                1927,
-                3024,
-                1203,
-                1226,
-            }
-        ),
-        TransientError,
-        "The server is unreachable, busy or going down; if host and port of the Airflow connection are right, try again",
-    ),
-)
-
-INSERT_FAILURES = insert_failures(
-    foreign={1216, 1452}, unique={1062, 1586}, null={1048}, value={1264, 1265, 1292, 1366, 1406, 3819, 4025}
-)
+_LOGGED = "SELECT row_key FROM chista.purge_log WHERE batch_id = %s AND id >= LAST_INSERT_ID()"
 
 
 class MySQLFamilySource(MySQLGauges, Source):
     """MySQL or MariaDB behind mysqlclient; ``database.table`` names a table."""
 
     control_sql = CONTROL
+    lock_sql = "SELECT GET_LOCK(%s, 0)"
     failures = FAILURES
     insert_failures = INSERT_FAILURES
     gtids: ClassVar[str]
@@ -149,6 +85,13 @@ class MySQLFamilySource(MySQLGauges, Source):
     """Ending of a SELECT that locks the rows of ``t`` and nothing else."""
     isolation: ClassVar[str]
     """Variable that holds the session's isolation level."""
+
+    def __init__(
+        self, connect: Callable[[], Connection], *, label: str = "", connection: Connection | None = None
+    ) -> None:
+        super().__init__(connect, label=label, connection=connection)
+        self._unchanged: dict[TableId, tuple[str, str]] = {}
+        """DDL and fingerprint of tables that were found unchanged."""
 
     @property
     @abstractmethod
@@ -248,42 +191,57 @@ class MySQLFamilySource(MySQLGauges, Source):
         hashed = f"v.k{len(table.primary_key)}"
         return f"{self.dialect.hash_of_row(table)} COLLATE utf8mb4_bin = CONVERT({hashed} USING utf8mb4) COLLATE utf8mb4_bin"
 
-    def _lock_sql(self, table: Table) -> str:
+    def _log_sql(self, table: Table) -> str:
+        """Lock the equal rows and log them; what the statement has locked can change no more in its transaction."""
         return (
-            f"SELECT {self.dialect.row_key(table)}, v.k{len(table.primary_key)}\n{self._join(table, hashed=True)}\n"
-            f"WHERE {self._guard(table)}\n{self.lock_table}"
+            "INSERT INTO chista.purge_log (batch_id, table_name, row_key, row_hash)\n"
+            f"SELECT %s, %s, {self.dialect.row_key(table)}, v.k{len(table.primary_key)}\n"
+            f"{self._join(table, hashed=True)}\nWHERE {self._guard(table)}\n{self.lock_table}"
         )
 
     def _delete_sql(self, table: Table) -> str:
-        return f"DELETE t\n{self._join(table, hashed=True)}\nWHERE {self._guard(table)}"
+        return f"DELETE t\n{self._join(table)}"
 
     def guarded_delete_sql(self, table: Table) -> str:
-        """As :meth:`Source.guarded_delete_sql`: lock, log, delete."""
-        lock, delete = (sql % (":rows",) for sql in (self._lock_sql(table), self._delete_sql(table)))
-        use = self.dialect.quote(table.id.schema) % ()
-        log = _LOG % (":batch_id", ":table_name", ":locked_rows")
-        return f"START TRANSACTION;\nUSE {use};\n{lock};\n{log.strip()};\n{delete};\nCOMMIT;"
+        """As :meth:`Source.guarded_delete_sql`: lock and log the equal rows, delete those that were logged."""
+        log = self._log_sql(table) % (":batch_id", ":table_name", ":rows")
+        use, delete = self.dialect.quote(table.id.schema) % (), self._delete_sql(table) % (":logged_keys",)
+        return f"START TRANSACTION;\nUSE {use};\n{log};\n{delete};\nCOMMIT;"
 
     def _delete_matching(
-        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[KeyValue, ...], str]]
+        self,
+        cursor: Cursor,
+        table: Table,
+        batch_id: str,
+        rows: Sequence[tuple[str, tuple[KeyValue, ...], str]],
     ) -> tuple[list[str], int]:
-        """Lock the equal rows, log them, delete them; every statement is bounded by the keys of the call."""
-        parameter = _json([(*values, row_hash) for values, row_hash in rows])
+        """Lock and log the equal rows, delete those; every statement is bounded by the keys of the call."""
         # The target of a joined DELETE is looked for in the default database (errors 1046 and 1044 elsewhere).
         cursor.execute(f"USE {self.dialect.quote(table.id.schema)}", ())
-        cursor.execute(self._lock_sql(table), (parameter,))
-        locked = cursor.fetchall()
-        if not locked:
-            return [], 0
-        cursor.execute(_LOG, (batch_id, str(table.id), _json(locked)))
+        wanted = _json([(*values, row_hash) for _, values, row_hash in rows])
+        cursor.execute(self._log_sql(table), (batch_id, str(table.id), wanted))
         logged = cursor.rowcount
-        cursor.execute(self._delete_sql(table), (parameter,))
-        deleted = cursor.rowcount
-        if logged != len(locked):
-            raise FatalError(
-                f"{self.where}: chista.purge_log took {logged} of {len(locked)} rows; nothing was deleted"
+        if not logged:
+            return [], 0
+        values_of = {key: values for key, values, _ in rows}
+        cursor.execute(_LOGGED, (batch_id,))
+        # Another connection may be logging other rows of the batch.
+        keys = [str(row[0]) for row in cursor.fetchall() if row[0] in values_of]
+        cursor.execute(self._delete_sql(table), (_json([values_of[key] for key in keys]),))
+        if len(keys) != logged:
+            raise RefusedError(
+                f"{self.where}: chista.purge_log took {logged} rows of {table.id} and shows {len(keys)} of the given keys, "
+                "so the transaction was rolled back. Look for triggers on chista.purge_log, and verify the window again"
             )
-        return [key for key, _ in locked], deleted
+        return keys, cursor.rowcount
+
+    def _require_unchanged(self, cursor: Cursor, table: Table) -> None:
+        """By the table's DDL, which costs a tenth of what reading the catalogue does; it is read when the DDL is new."""
+        cursor.execute(f"SHOW CREATE TABLE {self.dialect.table(table.id)}", ())
+        ddl = _COUNTER.sub("", str(cursor.fetchall()[0][1]), count=1)
+        if self._unchanged.get(table.id) != (ddl, table.fingerprint):
+            super()._require_unchanged(cursor, table)
+            self._unchanged[table.id] = (ddl, table.fingerprint)
 
     def _insert_sql(self, table: Table, rows: int) -> str:
         names = ", ".join(self.dialect.quote(column.name) for column in table.columns)

@@ -101,6 +101,7 @@ class PostgresSource(PostgresGauges, Source):
     flavour = "postgres"
     dialect = DIALECT
     control_sql = CONTROL
+    lock_sql = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
     failures = FAILURES
     insert_failures = INSERT_FAILURES
 
@@ -201,10 +202,14 @@ class PostgresSource(PostgresGauges, Source):
         return f"BEGIN;\n{(self._delete_sql(table) % tuple(values)).strip()};\nCOMMIT;"
 
     def _delete_matching(
-        self, cursor: Cursor, table: Table, batch_id: str, rows: Sequence[tuple[tuple[KeyValue, ...], str]]
+        self,
+        cursor: Cursor,
+        table: Table,
+        batch_id: str,
+        rows: Sequence[tuple[str, tuple[KeyValue, ...], str]],
     ) -> tuple[list[str], int]:
         """One statement: a row that changes while it waits is compared again in its new version (EvalPlanQual)."""
-        arrays = _arrays([(*values, row_hash) for values, row_hash in rows])
+        arrays = _arrays([(*values, row_hash) for _, values, row_hash in rows])
         cursor.execute(self._delete_sql(table), (*arrays, batch_id, str(table.id)))
         found = cursor.fetchall()
         return [key for key, _ in found if key is not None], int(found[-1][1])

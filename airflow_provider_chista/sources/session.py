@@ -27,6 +27,8 @@ class Session(ABC):
 
     flavour: ClassVar[str]
     failures: ClassVar[tuple[Failure, ...]]
+    lock_sql: ClassVar[str]
+    """Takes the session's lock of a name, or does not wait: gives whether it has."""
 
     def __init__(
         self, connect: Callable[[], Connection], *, label: str = "", connection: Connection | None = None
@@ -50,6 +52,10 @@ class Session(ABC):
         if connection is not None:
             with suppress(Exception):
                 connection.close()
+
+    def another(self) -> Self:
+        """The same source with a connection of its own, for another thread."""
+        return type(self)(self._connect, label=self.where)
 
     @abstractmethod
     def _prepare(self, connection: Connection) -> str:

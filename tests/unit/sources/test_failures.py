@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_chista.errors import ChistaError, FatalError, TransientError
 from airflow_provider_chista.sources.failures import translate, translated
-from airflow_provider_chista.sources.mysqlfamily import FAILURES as MYSQL
+from airflow_provider_chista.sources.mysqlfailures import FAILURES as MYSQL
 from airflow_provider_chista.sources.postgres import FAILURES as POSTGRES
 
 MYSQLDB = pytest.importorskip("MySQLdb")
