@@ -122,6 +122,7 @@ def archive_dag(
     schema_registry_conn_id: str | None = None,
     approval_timeout: timedelta = timedelta(days=2),
     throttle: Mapping[str, Any] | None = None,
+    min_replicas: int = 1,
     default_args: Mapping[str, Any] | None = None,
     **dag_kwargs: Any,
 ) -> DAG:
@@ -147,6 +148,7 @@ def archive_dag(
     :param approval_timeout: how long to wait for an approval; then the answer is Reject.
     :param throttle: what holds the purges back: arguments of :class:`PurgeSourceOperator` by name, such as
         ``{"max_lag": 5, "lag_conn_ids": ["orders_replica"], "hours": "22:00-06:00"}``.
+    :param min_replicas: replicas of an archive table that must hold what is purged (docs/clusters.md).
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
     :raises FatalError: a value of ``throttle`` cannot be used; :raises TypeError: it has another argument.
@@ -188,6 +190,7 @@ def archive_dag(
             slot=slot,
             publication=publication,
             purge_conn_id=purge_conn_id,
+            min_replicas=min_replicas,
             **{name: value for name, value in held_back.items() if name in _MEASURED},
             **choices,
             **shared,
@@ -214,7 +217,13 @@ def archive_dag(
                 drained, verify = _archive(table, captured, stream, shared)
                 captured >> drained
                 if table.purge:
-                    guards = {"retention": retention, "slot": slot, "publication": publication, **held_back}
+                    guards = {
+                        "retention": retention,
+                        "slot": slot,
+                        "publication": publication,
+                        "min_replicas": min_replicas,
+                        **held_back,
+                    }
                     _purge(table, verify, stream, shared, purge_conn_id, guards, approval_timeout)
     return dag
 

@@ -12,21 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from airflow_provider_chista.archive import window as windows
-from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
-from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
-from airflow_provider_chista.archive.deadletters import open_letters
 from airflow_provider_chista.archive.factors import SourceFactors, pause_switch
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
+from airflow_provider_chista.archive.purgereport import FINISHED, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.refusals import Refusals
 from airflow_provider_chista.archive.settle import DELETED, recover, settle
-from airflow_provider_chista.archive.sinks import DeletePolicy
-from airflow_provider_chista.archive.throttle import Throttle, ThrottleOptions, Verdict
-from airflow_provider_chista.clickhouse import ddl
-from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.archive.throttle import Throttle, Verdict
+from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.sources.base import Source
 
@@ -42,75 +36,6 @@ _SHORT_SECONDS = 1.0
 _LONG_SECONDS = 60.0
 """After a longer pause every reason not to purge is looked for again."""
 
-FINISHED = "finished"
-
-
-@dataclass(frozen=True, slots=True)
-class PurgeOptions:
-    """How a purge works.
-
-    :param retention: a window that ends later than now minus this is refused.
-    :param policy: the table's delete policy; ``mirror`` is refused.
-    :param txn_size: rows per source transaction (pt-archiver's name).
-    :param dry_run: print SQL and counts, delete nothing.
-    :param require_approval: refuse without an approval of this proof in the ledger.
-    :param listed: foreign keys and triggers that are known and accepted, spelled as the refusal spells them.
-    :param slot: the connector's replication slot; :param publication: its publication; both PostgreSQL only.
-    :param throttle: what holds it back.
-    """
-
-    retention: timedelta
-    policy: DeletePolicy = DeletePolicy.ARCHIVE
-    txn_size: int = 1_000
-    dry_run: bool = False
-    require_approval: bool = True
-    listed: tuple[str, ...] = ()
-    slot: str | None = None
-    publication: str | None = None
-    throttle: ThrottleOptions = field(default_factory=ThrottleOptions)
-
-
-@dataclass(slots=True)
-class PurgeReport:
-    """Outcome of a batch.
-
-    :param proven: rows of the manifest; :param deleted: rows deleted at the source; :param skipped: by reason.
-    :param ended: why the run ended: ``finished``, ``limit``, ``run_time``, ``dry_run``, or ``sealed`` when it was before.
-    :param throttled: paused seconds by factor; of factors that held at once each counts.
-    :param throttled_seconds: paused seconds in all.
-    """
-
-    batch_id: str
-    verify_id: str
-    proven: int
-    deleted: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-    dry_run: bool = False
-    ended: str = FINISHED
-    throttled: dict[str, float] = field(default_factory=dict)
-    throttled_seconds: float = 0.0
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether rows of the batch are left, for a run that goes on with it."""
-        return self.ended in (Verdict.LIMIT, Verdict.RUN_TIME)
-
-    def summary(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        return {
-            "batch_id": self.batch_id,
-            "verify_id": self.verify_id,
-            "proven": self.proven,
-            "deleted": self.deleted,
-            "skipped": dict(self.skipped),
-            "seconds": round(self.seconds, 3),
-            "dry_run": self.dry_run,
-            "ended": self.ended,
-            "throttled": {name: round(seconds, 3) for name, seconds in self.throttled.items()},
-            "throttled_seconds": round(self.throttled_seconds, 3),
-        }
-
 
 @dataclass(slots=True)
 class Purge:
@@ -124,6 +49,7 @@ class Purge:
     :param replicas: replicas whose lag counts, by name; none: those that the source knows.
     :param sentinel: asked between transactions; a text pauses the run, and is the reason.
     :param told: takes a line when a reason to pause appears, changes or is gone.
+    :param configured: as of :class:`airflow_provider_chista.archive.refusals.Refusals`.
     """
 
     source: Source
@@ -137,11 +63,16 @@ class Purge:
     replicas: Mapping[str, Source] = field(default_factory=dict)
     sentinel: Callable[[], str | None] = lambda: None
     told: Callable[[str], None] = lambda line: None
+    configured: Callable[[str], str | None] | None = None
     _factors: SourceFactors = field(init=False)
+    _refusals: Refusals = field(init=False)
     _throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self._factors = SourceFactors(self.inspector, self.replicas)
+        self._refusals = Refusals(
+            self.inspector, self.manifests, self.ledger, self.options, self._factors, self.configured
+        )
 
     def run(self) -> PurgeReport:
         """Delete the proven rows of the window at the source, or as many of them as ``limit`` and ``run_time`` allow.
@@ -149,7 +80,8 @@ class Purge:
         Only a batch whose rows all have their outcome is recorded as ``deleted``, and can be sealed.
 
         :raises RefusedError: a promise could not be kept; the message lists every reason, nothing was deleted.
-        :raises TransientError: a server did not answer; rows deleted so far are in the source's purge log.
+        :raises TransientError: a server did not answer, or only runs beside this one are in the way; rows deleted so far are
+            in the source's purge log.
         """
         started = time.monotonic()
         self._throttle = self._made_throttle()
@@ -176,46 +108,6 @@ class Purge:
             )
         return report
 
-    def refusals(self, proof: Entry | None) -> list[str]:
-        """Every reason not to purge, in words; empty when none."""
-        window, table, target = self.ledger.window, self.manifests.table, self.manifests.target
-        reasons = []
-        if self.options.policy is not DeletePolicy.ARCHIVE:
-            reasons.append(
-                f"the delete policy of {target} is {self.options.policy}: the purge's own deletes would be applied or "
-                "lost; use the policy archive"
-            )
-        try:
-            windows.require_older(window, self.options.retention, datetime.now(UTC))
-        except RefusedError as error:
-            reasons.append(str(error))
-        if proof is None:
-            reasons.append(
-                f"{describe(window)} of {target} has no proof; run VerifyArchiveOperator for exactly this window"
-            )
-        else:
-            reasons += self._refusals_of(proof)
-        if table.unproven:
-            reasons.append(
-                f"columns {', '.join(table.unproven)} of {table.id} are excluded, or stored in a type that need not be "
-                "exact, so no row is proven whole"
-            )
-        if letters := open_letters(self.manifests.control, target):
-            reasons.append(f"{letters}; {LETTERS_REMEDY}")
-        if found := incomplete(self.manifests.control.client, table, target):
-            reasons.append(f"{found}; {incomplete_remedy(table)}")
-        if ddl.has_ttl(self.manifests.control.client, target):
-            reasons.append(f"{target} has a TTL, which could drop the archived rows; remove it")
-        findings = [
-            *self.inspector.settings_findings(slot=self.options.slot),
-            *self.inspector.table_findings(
-                table, listed=self.options.listed, publication=self.options.publication
-            ),
-            *self._factors.findings(self.options.throttle),
-        ]
-        reasons += [str(finding) for finding in findings if finding.severity in ("error", "purge")]
-        return reasons
-
     def _made_throttle(self) -> Throttle:
         factors = [
             pause_switch(self.manifests.control, self.manifests.target, self.sentinel),
@@ -225,32 +117,15 @@ class Purge:
 
     def _admitted(self, verify_id: str | None, *, again: bool = False) -> Entry:
         proof = self.ledger.proof(verify_id)
-        reasons = self.refusals(proof)
+        reasons = self._refusals.of(proof)
         if reasons or proof is None:
             more = "more " if again else ""
-            raise RefusedError(
+            passes = all(reason.passes for reason in reasons)
+            raise (TransientError if passes else RefusedError)(
                 f"refused to purge {self.manifests.table.id}, {describe(self.ledger.window)}; nothing {more}was deleted: "
                 + "; ".join(f"({i}) {reason}" for i, reason in enumerate(reasons, 1))
             )
         return proof
-
-    def _refusals_of(self, proof: Entry) -> list[str]:
-        table, reasons = self.manifests.table, []
-        if proof.detail.get("schema") != table.fingerprint:
-            reasons.append(f"the columns of {table.id} changed since the proof; verify again")
-        if self.manifests.length(proof.verify_id) != proof.rows:
-            reasons.append(
-                f"the manifest of the proof {proof.verify_id} is not complete any more; verify again"
-            )
-        if self.options.require_approval and not self.options.dry_run:
-            verdict = self.ledger.verdict(proof.verify_id)
-            if verdict is None:
-                reasons.append(f"nobody approved the proof {proof.verify_id}")
-            elif verdict.stage is Stage.REJECTED:
-                reasons.append(f"{verdict.actor or 'the timeout'} rejected the proof {proof.verify_id}")
-            elif not verdict.actor:
-                reasons.append(f"the approval of the proof {proof.verify_id} names no user")
-        return reasons
 
     def _begin(self, proof: Entry, batch_id: str) -> None:
         if self.ledger.last(Stage.INTENT, proof.verify_id) is None:

@@ -54,7 +54,8 @@ class Seal:
     """Seals the batch of a proof.
 
     :param topic: the table's topic; :param purge_log_topic: topic of the purge log.
-    :param verify_id: the proof; None: every batch of the window that was begun.
+    :param verify_id: the proof; batches that the same run began by an earlier proof, before it was cleared, are sealed with
+        it. None: every batch of the window that was begun.
     """
 
     source: Source
@@ -70,7 +71,8 @@ class Seal:
 
         :raises FatalError: a check failed; the message says which, with counts. The rows stay in the archive either way.
         """
-        begun = [i for i in self.ledger.unsealed() if self.verify_id in (None, i)]
+        own = self.ledger.unsealed(own_run=True)
+        begun = [i for i in self.ledger.unsealed() if self.verify_id in (None, i) or i in own]
         proof = self.ledger.proof(self.verify_id)
         current = proof.verify_id if proof else ""
         if current in begun and self.ledger.last(Stage.DELETED, current) is None:

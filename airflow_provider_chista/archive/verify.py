@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, Stage
@@ -130,6 +131,7 @@ def verify(
     *,
     catch_up: Callable[[], None],
     repairs: int = 0,
+    evidence: Mapping[str, str] = MappingProxyType({}),
     log: Callable[[str], None] = lambda text: None,
 ) -> Proof:
     """Prove that the archive holds every row of the window exactly as the source has it.
@@ -138,10 +140,11 @@ def verify(
         once more when one behind a repair does.
     :param repairs: the most rows that are repaired when they still differ (``archive/repair.py``); 0: none is. With more
         differing rows nothing is repaired.
+    :param evidence: what else the ledger keeps with the proof (``archive/connector.py``).
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
     """
-    verification = _Verification(source, manifests, ledger, window, catch_up, log)
+    verification = _Verification(source, manifests, ledger, window, catch_up, log, evidence)
     outcome = verification.outcome()
     if isinstance(outcome, Differences) and verification.repair(outcome, repairs):
         outcome = verification.outcome()
@@ -165,6 +168,7 @@ class _Verification:
     window: Window | None
     catch_up: Callable[[], None]
     log: Callable[[str], None]
+    evidence: Mapping[str, str]
     verify_id: str = ""
     rows: int = 0
     refused: dict[str, str] = field(default_factory=dict)
@@ -208,6 +212,7 @@ class _Verification:
             detail={
                 "schema": manifests.table.fingerprint,
                 "columns": [column.name for column in manifests.table.columns],
+                **self.evidence,
             },
         )
         manifests.drop(ledger.superseded(verify_id))

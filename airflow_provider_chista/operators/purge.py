@@ -9,7 +9,9 @@ from typing import Any
 from airflow.sdk import Context, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.connector import configured
+from airflow_provider_chista.archive.purge import Purge
+from airflow_provider_chista.archive.purgereport import PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.seal import Seal
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions
@@ -27,7 +29,9 @@ class PurgeSourceOperator(WindowOperator):
 
     Needs a proof of exactly this window and its approval in the ledger, and refuses, with all reasons at once, when a
     promise could not be kept: a window younger than ``retention``, a ``mirror`` table, open dead letters, foreign keys
-    with CASCADE or SET NULL and DELETE triggers that are not ``listed``, an archive table with a TTL, changed columns.
+    with CASCADE or SET NULL and DELETE triggers that are not ``listed``, deletes that wait in quarantine, an earlier batch
+    that nobody sealed, a connector that was configured otherwise since the proof, anything that could drop rows of the
+    archive table (a TTL, CLEANUP merges, a mutation), too few replicas, changed columns.
     Rows that were changed since the proof, are gone, or are no longer in the archive are skipped with the reason. Can be
     killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason, why it ended, what throttled it.
     Other parameters: :class:`WindowOperator`.
@@ -42,7 +46,8 @@ class PurgeSourceOperator(WindowOperator):
     :param txn_size: rows per source transaction.
     :param dry_run: log SQL and counts, delete nothing, skip what is downstream; the param ``dry_run`` does the same.
     :param require_approval: False purges without an approval.
-    :param listed: foreign keys and triggers that are known and accepted, as the refusal spells them.
+    :param listed: foreign keys, triggers and unsealed batches that are known and accepted, as the refusal spells them.
+    :param min_replicas: replicas of the archive table that must hold every proven row (docs/clusters.md).
     :param delete_policy: the table's delete policy.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication, which must carry table and purge log; PostgreSQL only.
@@ -78,6 +83,7 @@ class PurgeSourceOperator(WindowOperator):
         dry_run: bool = False,
         require_approval: bool = True,
         listed: Sequence[str] = (),
+        min_replicas: int = 1,
         delete_policy: str = DeletePolicy.ARCHIVE,
         slot: str | None = None,
         publication: str | None = None,
@@ -99,6 +105,7 @@ class PurgeSourceOperator(WindowOperator):
         self.dry_run_only = dry_run
         self.require_approval = require_approval
         self.listed = listed
+        self.min_replicas = min_replicas
         self.delete_policy = delete_policy
         self.slot = slot
         self.publication = publication
@@ -137,6 +144,7 @@ class PurgeSourceOperator(WindowOperator):
                 replicas={conn_id: services.opened_source(conn_id) for conn_id in self.lag_conn_ids},
                 sentinel=self._paused_by_variable,
                 told=self.log.info,
+                configured=lambda connector: configured(services.connect, connector, name),
             ).run()
         if options.dry_run:
             context["ti"].xcom_push("purge", report.summary())
@@ -160,6 +168,7 @@ class PurgeSourceOperator(WindowOperator):
             dry_run=self.dry_run_only or bool((context.get("params") or {}).get("dry_run", False)),
             require_approval=self.require_approval,
             listed=tuple(self.listed),
+            min_replicas=self.min_replicas,
             slot=self.slot,
             publication=self.publication,
             throttle=ThrottleOptions(
@@ -193,7 +202,8 @@ class SealArchiveOperator(WindowOperator):
     Returns rows and digest of the batch. Other parameters: :class:`WindowOperator`.
 
     :param topic_prefix: the connector's ``topic.prefix``.
-    :param verify_id: the proof whose batch is sealed; None: every batch of the window that was begun.
+    :param verify_id: the proof whose batch is sealed, with those that the same run began before it was cleared; None: every
+        batch of the window that was begun.
     """
 
     template_fields: Sequence[str] = (*WindowOperator.template_fields, "topic_prefix", "verify_id")

@@ -9,6 +9,7 @@ from airflow.sdk import Context
 
 from airflow_provider_chista.archive import barrier
 from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.connector import evidence
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.verify import verify
 from airflow_provider_chista.hooks.errors import airflow_errors
@@ -87,6 +88,7 @@ class VerifyArchiveOperator(WindowOperator):
                 window,
                 catch_up=catch_up,
                 repairs=self.max_repairs if self.repair else 0,
+                evidence=evidence(services.connect, self.connector, name),
                 log=self.log.info,
             )
         rate = proof.rows / proof.seconds if proof.seconds else 0.0
