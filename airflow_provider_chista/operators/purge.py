@@ -16,9 +16,11 @@ from airflow_provider_chista.archive.seal import Seal
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.debezium.config import control_topic, topic_name
+from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.model import describe
+from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import WindowOperator, author
+from airflow_provider_chista.sources.base import Source
 
 _OFF = frozenset({"", "0", "false", "no", "off", "none"})
 """Values of the Airflow Variable ``sentinel`` that let the purge run."""
@@ -33,7 +35,8 @@ class PurgeSourceOperator(WindowOperator):
     that nobody sealed, a connector that was configured otherwise since the proof, anything that could drop rows of the
     archive table (a TTL, CLEANUP merges, a mutation), too few replicas, changed columns.
     Rows that were changed since the proof, are gone, or are no longer in the archive are skipped with the reason. Can be
-    killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason, why it ended, what throttled it.
+    killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason, why it ended, what throttled it,
+    and the space that the table takes at the source.
     Other parameters: :class:`WindowOperator`.
 
     Between two transactions it waits as long as anything holds it back (docs/throttle.md): replica lag, load, pace, time of
@@ -146,19 +149,30 @@ class PurgeSourceOperator(WindowOperator):
                 told=self.log.info,
                 configured=lambda connector: configured(services.connect, connector, name),
             ).run()
+            summary = report.summary() | {"space": self._space(services.source, name)}
         if options.dry_run:
-            context["ti"].xcom_push("purge", report.summary())
+            context["ti"].xcom_push("purge", summary)
             raise AirflowSkipException(
                 f"dry run: {report.proven} proven rows of {describe(window)} would be deleted; nothing was"
             )
         self.log.info("purged %s of %s: %s", describe(window), name, report.summary())
         if report.unfinished:
-            context["ti"].xcom_push("purge", report.summary())
+            context["ti"].xcom_push("purge", summary)
             raise AirflowSkipException(
                 f"{report.ended} ended the purge of {describe(window)}: {report.deleted} of {report.proven} proven rows "
                 "are deleted; clear this task and what follows to go on with the batch"
             )
-        return report.summary()
+        return summary
+
+    def _space(self, source: Source, name: TableId) -> dict[str, Any] | None:
+        """What the table takes at the source; None when nobody can tell, which is no reason to fail a purge."""
+        try:
+            space = source.space(name)
+        except ChistaError as error:
+            self.log.warning("the space of %s is not known: %s", name, error)
+            return None
+        self.log.info("space of %s: %s", name, space)
+        return space.summary()
 
     def _options(self, context: Context) -> PurgeOptions:
         return PurgeOptions(

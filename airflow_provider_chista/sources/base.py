@@ -18,6 +18,7 @@ from airflow_provider_chista.sources.dialect import Dialect
 from airflow_provider_chista.sources.failures import Failure, TakenError, translated
 from airflow_provider_chista.sources.gauges import Gauges
 from airflow_provider_chista.sources.restoring import ArchivedRow, Restored, differing, sorted_out
+from airflow_provider_chista.sources.space import Space
 
 Role = Literal["capture", "verify", "purge", "restore"]
 
@@ -100,6 +101,10 @@ class Source(Gauges):
     @abstractmethod
     def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
         """Grants that the connected user lacks for a role; ``docs/grants.md`` gives the reason of each."""
+
+    @abstractmethod
+    def space(self, table: TableId) -> Space:
+        """What the table takes on disk, and what would give back more than a delete does; as the verify user."""
 
     @abstractmethod
     def _streaming_cursor(self, connection: Connection) -> Cursor:

@@ -10,7 +10,7 @@ from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Column, Kind, Table, TableId, names
-from airflow_provider_chista.sources import postgrescatalogue, postgreschecks, postgresgrants
+from airflow_provider_chista.sources import postgrescatalogue, postgreschecks, postgresgrants, postgresspace
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
@@ -19,6 +19,7 @@ from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.failures import Failure, insert_failures
 from airflow_provider_chista.sources.postgresgauges import PostgresGauges
 from airflow_provider_chista.sources.postgrestypes import DIALECT
+from airflow_provider_chista.sources.space import Space
 
 SESSION: dict[str, str] = {
     "TimeZone": "UTC",
@@ -256,6 +257,11 @@ class PostgresSource(PostgresGauges, Source):
         """As :meth:`Source.grant_findings`, asked of the ``has_..._privilege`` functions."""
         with self._transaction() as cursor:
             return postgresgrants.grants(cursor, role, tables)
+
+    def space(self, table: TableId) -> Space:
+        """As :meth:`Source.space`."""
+        with self._transaction() as cursor:
+            return postgresspace.space(cursor, table)
 
     def _prepare(self, connection: Connection) -> str:
         driver: Any = connection

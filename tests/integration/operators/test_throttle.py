@@ -87,6 +87,8 @@ def test_a_limit_skips_what_is_downstream_and_the_cleared_task_goes_on(
         seal.execute(context())
     summary = task.execute(context())
     assert (summary["ended"], summary["deleted"], left(place, pair)) == ("finished", 100, 0)
+    assert summary["space"]["table_bytes"] > 0
+    assert f"OPTIMIZE TABLE `{place.schema}`" in summary["space"]["remedy"]
 
 
 def test_a_variable_pauses_the_purge_and_a_kill_is_heard(
