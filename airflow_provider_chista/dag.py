@@ -47,6 +47,8 @@ class ArchiveTable:
     :param on_truncate: what a TRUNCATE at the source does: ``stop`` or ``keep``.
     :param repair: whether rows that the stream did not carry exactly are read from the source
         (:class:`VerifyArchiveOperator`).
+    :param method: how rows leave the source, ``rows`` or ``partition``; :param partition_action: ``drop`` or ``detach``;
+        as in :class:`PurgeSourceOperator`.
     """
 
     source: str
@@ -58,6 +60,8 @@ class ArchiveTable:
     column_types: Mapping[str, Any] | None = None
     on_truncate: str = "stop"
     repair: bool = False
+    method: str = "rows"
+    partition_action: str = "drop"
 
     @property
     def group(self) -> str:
@@ -279,6 +283,8 @@ def _purge(
         purge_conn_id=purge_conn_id,
         verify_id=proof,
         listed=list(table.listed),
+        method=table.method,
+        partition_action=table.partition_action,
         **guards,
         **window,
         **shared,

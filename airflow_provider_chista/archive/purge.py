@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 from airflow_provider_chista.archive.factors import SourceFactors, pause_switch
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
-from airflow_provider_chista.archive.purgereport import FINISHED, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.purgereport import FINISHED, PurgeMethod, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.refusals import Refusals
+from airflow_provider_chista.archive.removal import Removal
 from airflow_provider_chista.archive.settle import DELETED, recover, settle
 from airflow_provider_chista.archive.throttle import Throttle, Verdict
 from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.sources.base import Source
+from airflow_provider_chista.sources.partitions import Partition
 
 _CHUNK = 20_000
 """Rows whose presence in the archive is checked, and whose outcome is recorded, at a time."""
@@ -65,13 +67,26 @@ class Purge:
     told: Callable[[str], None] = lambda line: None
     configured: Callable[[str], str | None] | None = None
     _factors: SourceFactors = field(init=False)
+    _removal: Removal | None = field(init=False)
     _refusals: Refusals = field(init=False)
     _throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self._factors = SourceFactors(self.inspector, self.replicas)
+        by_partition = self.options.method is PurgeMethod.PARTITION
+        self._removal = (
+            Removal(self.source, self.manifests, self.ledger.window, self.options.partition_action)
+            if by_partition
+            else None
+        )
         self._refusals = Refusals(
-            self.inspector, self.manifests, self.ledger, self.options, self._factors, self.configured
+            self.inspector,
+            self.manifests,
+            self.ledger,
+            self.options,
+            self._factors,
+            self.configured,
+            self._removal,
         )
 
     def run(self) -> PurgeReport:
@@ -90,12 +105,15 @@ class Purge:
         report = PurgeReport(batch_id, proof.verify_id, proof.rows, dry_run=self.options.dry_run)
         if self.options.dry_run:
             report.ended = "dry_run"
+            report.partitions = [str(each.id) for each in self._partitions()]
         elif self.ledger.last(Stage.SEALED, proof.verify_id) is not None:
             report.ended = "sealed"
         else:
             self._begin(proof, batch_id)
             recover(self.source, self.manifests, proof.verify_id)
-            report.ended = self._delete(report)
+            report.ended = (
+                self._delete(report) if self._removal is None else self._remove(report, self._removal)
+            )
         self._count(report)
         report.seconds = time.monotonic() - started
         if report.ended == FINISHED:
@@ -104,7 +122,7 @@ class Purge:
                 verify_id=proof.verify_id,
                 batch_id=batch_id,
                 rows=report.deleted,
-                detail={"skipped": dict(report.skipped)},
+                detail={"skipped": dict(report.skipped), "method": self.options.method},
             )
         return report
 
@@ -135,28 +153,58 @@ class Purge:
                 batch_id=batch_id,
                 rows=proof.rows,
                 digest=proof.digest,
+                detail={"method": self.options.method, "partitions": list(map(str, self._partitions()))},
             )
-        if self.ledger.last(Stage.INTENT, proof.verify_id) is None:
+        intent = self.ledger.last(Stage.INTENT, proof.verify_id)
+        if intent is None:
             raise FatalError(
                 f"the intent of batch {batch_id} cannot be read back from the ledger; nothing was deleted"
             )
+        begun = intent.detail.get("method", PurgeMethod.ROWS)
+        if begun != self.options.method:
+            raise RefusedError(
+                f"batch {batch_id} was begun with method={begun!r}, and its seal looks for that; go on with it, or verify "
+                "and approve the window again"
+            )
+
+    def _partitions(self) -> Sequence[Partition]:
+        return self._removal.partitions() if self._removal else ()
+
+    def _remove(self, report: PurgeReport, removal: Removal) -> str:
+        """Remove partitions until none is left, or the throttle ends the run; return which of these."""
+        for partition in removal.partitions():
+            if (verdict := self._turn(report)) is not None:
+                return verdict
+            began = time.monotonic()
+            removed = removal.remove(partition, report.verify_id, report.batch_id)
+            self._throttle.worked(removed, removed, time.monotonic() - began)
+            report.partitions.append(str(partition.id))
+            self._count(report)
+            self.progress(report)
+        removal.settle_others(report.verify_id, report.batch_id)
+        return FINISHED
+
+    def _turn(self, report: PurgeReport) -> str | None:
+        """Wait until the next transaction may begin; why the run ends instead."""
+        paused = self._throttle.total
+        verdict = self._throttle.wait()
+        if verdict is Verdict.STOPPED:
+            raise FatalError(
+                f"the purge of batch {report.batch_id} was stopped after {report.deleted} rows; run the task again to go on"
+            )
+        if verdict is not Verdict.GO:
+            return verdict
+        if self._throttle.total - paused > _LONG_SECONDS:
+            self._admitted(report.verify_id, again=True)
+        return None
 
     def _delete(self, report: PurgeReport) -> str:
         """Work on the batch until it is finished, or the throttle ends the run; return which of these."""
         position = -1
         chunk = self.options.throttle.rows_within(_FRESH_SECONDS, _CHUNK)
         while rows := self.manifests.unsettled(report.verify_id, report.batch_id, position, chunk):
-            paused = self._throttle.total
-            verdict = self._throttle.wait()
-            if verdict is Verdict.STOPPED:
-                raise FatalError(
-                    f"the purge of batch {report.batch_id} was stopped after {report.deleted} rows; run the task again to "
-                    "go on"
-                )
-            if verdict is not Verdict.GO:
+            if (verdict := self._turn(report)) is not None:
                 return verdict
-            if self._throttle.total - paused > _LONG_SECONDS:
-                self._admitted(report.verify_id, again=True)
             position = self._chunk(report.batch_id, rows)
             self._count(report)
             self.progress(report)

@@ -15,6 +15,7 @@ from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.purgereport import PurgeOptions
 from airflow_provider_chista.archive.quarantine import QUARANTINE_REMEDY, open_quarantine
+from airflow_provider_chista.archive.removal import Removal
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.unsealed import unsealed_batches
 from airflow_provider_chista.clickhouse import durability
@@ -46,6 +47,7 @@ class Refusals:
     :param factors: what the throttle measures.
     :param configured: fingerprint of a connector's configuration, by the connector's name; it gives None when there is no
         such connector. None: nobody is asked.
+    :param removal: what removes partitions; None: rows are deleted.
     """
 
     inspector: Source
@@ -54,6 +56,7 @@ class Refusals:
     options: PurgeOptions
     factors: SourceFactors
     configured: Callable[[str], str | None] | None = None
+    removal: Removal | None = None
 
     def of(self, proof: Entry | None) -> list[Reason]:
         """Every reason not to purge by a proof; empty when there is none."""
@@ -63,6 +66,7 @@ class Refusals:
             *self._of_state(proof),
             *map(Reason, self._of_archive(proof)),
             *map(Reason, self._of_source()),
+            *map(Reason, self.removal.reasons() if self.removal else ()),
         ]
 
     def _of_window(self, proof: Entry | None) -> Iterator[str]:

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_chista.archive.connector import configured
 from airflow_provider_chista.archive.purge import Purge
-from airflow_provider_chista.archive.purgereport import PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.purgereport import PurgeMethod, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.seal import Seal
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions
@@ -21,6 +21,7 @@ from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import WindowOperator, author
 from airflow_provider_chista.sources.base import Source
+from airflow_provider_chista.sources.partitions import PartitionAction
 
 _OFF = frozenset({"", "0", "false", "no", "off", "none"})
 """Values of the Airflow Variable ``sentinel`` that let the purge run."""
@@ -51,6 +52,8 @@ class PurgeSourceOperator(WindowOperator):
     :param require_approval: False purges without an approval.
     :param listed: foreign keys, triggers and unsealed batches that are known and accepted, as the refusal spells them.
     :param min_replicas: replicas of the archive table that must hold every proven row (docs/clusters.md).
+    :param method: ``rows`` deletes rows; ``partition`` removes the partitions that lie in the window whole, PostgreSQL only.
+    :param partition_action: ``drop`` the partitions, or ``detach`` them and leave them beside as tables.
     :param delete_policy: the table's delete policy.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication, which must carry table and purge log; PostgreSQL only.
@@ -87,6 +90,8 @@ class PurgeSourceOperator(WindowOperator):
         require_approval: bool = True,
         listed: Sequence[str] = (),
         min_replicas: int = 1,
+        method: str = PurgeMethod.ROWS,
+        partition_action: str = PartitionAction.DROP,
         delete_policy: str = DeletePolicy.ARCHIVE,
         slot: str | None = None,
         publication: str | None = None,
@@ -109,6 +114,8 @@ class PurgeSourceOperator(WindowOperator):
         self.require_approval = require_approval
         self.listed = listed
         self.min_replicas = min_replicas
+        self.method = method
+        self.partition_action = partition_action
         self.delete_policy = delete_policy
         self.slot = slot
         self.publication = publication
@@ -129,8 +136,9 @@ class PurgeSourceOperator(WindowOperator):
             options = self._options(context)
             window = self.window(context)
             table = services.archived(name, target)
-            if options.dry_run:
+            if options.dry_run and options.method is PurgeMethod.ROWS:
                 self.log.info("dry run, the statements:\n%s", services.source.guarded_delete_sql(table))
+            if options.dry_run:
                 self.log.info(
                     "dry run, the throttle: %s; lag_conn_ids: %s; sentinel: %s",
                     options.throttle, ", ".join(self.lag_conn_ids) or "none", self.sentinel or "none",
@@ -150,6 +158,9 @@ class PurgeSourceOperator(WindowOperator):
                 configured=lambda connector: configured(services.connect, connector, name),
             ).run()
             summary = report.summary() | {"space": self._space(services.source, name)}
+        if report.partitions:
+            done = f"would {options.partition_action}" if options.dry_run else options.partition_action
+            self.log.info("partitions, %s: %s", done, ", ".join(report.partitions))
         if options.dry_run:
             context["ti"].xcom_push("purge", summary)
             raise AirflowSkipException(
@@ -183,6 +194,8 @@ class PurgeSourceOperator(WindowOperator):
             require_approval=self.require_approval,
             listed=tuple(self.listed),
             min_replicas=self.min_replicas,
+            method=PurgeMethod(self.method),
+            partition_action=PartitionAction(self.partition_action),
             slot=self.slot,
             publication=self.publication,
             throttle=ThrottleOptions(

@@ -17,6 +17,7 @@ from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.dialect import Dialect
 from airflow_provider_chista.sources.failures import Failure, TakenError, translated
 from airflow_provider_chista.sources.gauges import Gauges
+from airflow_provider_chista.sources.partitions import PartitionRemoval
 from airflow_provider_chista.sources.restoring import ArchivedRow, Restored, differing, sorted_out
 from airflow_provider_chista.sources.space import Space
 
@@ -33,7 +34,7 @@ _NAMED = 5
 """Most rows that an error names."""
 
 
-class Source(Gauges):
+class Source(PartitionRemoval, Gauges):
     """A source database behind a DB-API connection (:class:`Session`); :meth:`hashes` opens one of its own.
 
     Every method raises :class:`FatalError` when the user must change something first (password, privilege, name, setting),

@@ -107,6 +107,8 @@ OPERATORS = (
             "retention": timedelta(days=365),
             "listed": ["{{ params.listed }}"],
             "min_replicas": 2,
+            "method": "partition",
+            "partition_action": "detach",
             "delete_policy": "{{ params.policy }}",
             "max_lag": 5,
             "lag_conn_ids": ["{{ params.replica }}"],
