@@ -47,6 +47,8 @@ class ArchiveTable:
     :param on_truncate: what a TRUNCATE at the source does: ``stop`` or ``keep``.
     :param repair: whether rows that the stream did not carry exactly are read from the source
         (:class:`VerifyArchiveOperator`).
+    :param method: how rows leave the source, ``rows`` or ``partition``; :param partition_action: ``drop`` or ``detach``;
+        as in :class:`PurgeSourceOperator`.
     """
 
     source: str
@@ -58,6 +60,8 @@ class ArchiveTable:
     column_types: Mapping[str, Any] | None = None
     on_truncate: str = "stop"
     repair: bool = False
+    method: str = "rows"
+    partition_action: str = "drop"
 
     @property
     def group(self) -> str:
@@ -122,6 +126,7 @@ def archive_dag(
     schema_registry_conn_id: str | None = None,
     approval_timeout: timedelta = timedelta(days=2),
     throttle: Mapping[str, Any] | None = None,
+    min_replicas: int = 1,
     default_args: Mapping[str, Any] | None = None,
     **dag_kwargs: Any,
 ) -> DAG:
@@ -147,6 +152,7 @@ def archive_dag(
     :param approval_timeout: how long to wait for an approval; then the answer is Reject.
     :param throttle: what holds the purges back: arguments of :class:`PurgeSourceOperator` by name, such as
         ``{"max_lag": 5, "lag_conn_ids": ["orders_replica"], "hours": "22:00-06:00"}``.
+    :param min_replicas: replicas of an archive table that must hold what is purged (docs/clusters.md).
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
     :raises FatalError: a value of ``throttle`` cannot be used; :raises TypeError: it has another argument.
@@ -188,6 +194,7 @@ def archive_dag(
             slot=slot,
             publication=publication,
             purge_conn_id=purge_conn_id,
+            min_replicas=min_replicas,
             **{name: value for name, value in held_back.items() if name in _MEASURED},
             **choices,
             **shared,
@@ -214,7 +221,13 @@ def archive_dag(
                 drained, verify = _archive(table, captured, stream, shared)
                 captured >> drained
                 if table.purge:
-                    guards = {"retention": retention, "slot": slot, "publication": publication, **held_back}
+                    guards = {
+                        "retention": retention,
+                        "slot": slot,
+                        "publication": publication,
+                        "min_replicas": min_replicas,
+                        **held_back,
+                    }
                     _purge(table, verify, stream, shared, purge_conn_id, guards, approval_timeout)
     return dag
 
@@ -270,6 +283,8 @@ def _purge(
         purge_conn_id=purge_conn_id,
         verify_id=proof,
         listed=list(table.listed),
+        method=table.method,
+        partition_action=table.partition_action,
         **guards,
         **window,
         **shared,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_chista.debezium.config import ConnectorSpec, redact
+from airflow_provider_chista.debezium.config import ConnectorSpec, fingerprint, redact
 from airflow_provider_chista.debezium.connect import KafkaConnectClient, NotFoundError
 from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import TableId
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,18 @@ def register(connect: KafkaConnectClient, spec: ConnectorSpec) -> Registration:
         connect.restart(spec.name)
         action = "restarted"
     return Registration(action, redact(config))
+
+
+def configured(connect: KafkaConnectClient, name: str, table: TableId) -> str | None:
+    """Fingerprint of what a connector's stored configuration means for a table; None when there is no such connector."""
+    config = connect.config(name)
+    return None if config is None else fingerprint(config, table)
+
+
+def evidence(connect: KafkaConnectClient, name: str, table: TableId) -> dict[str, str]:
+    """What a proof records of the connector by which its table is archived; nothing when there is no such connector."""
+    found = configured(connect, name, table)
+    return {} if found is None else {"connector": name, "connector_config": found}
 
 
 def _failed(connect: KafkaConnectClient, name: str) -> bool:

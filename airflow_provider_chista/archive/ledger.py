@@ -138,6 +138,15 @@ class Ledger:
         recent = bool(last) and datetime.now(UTC) - last[0].at < within
         return last[0] if recent and last[0].stage is Stage.BEGUN else None
 
+    def age(self, verify_id: str) -> timedelta:
+        """How long ago a proof was recorded."""
+        rows = self.control.rows(
+            f"SELECT dateDiff('second', max(at), now64(6, 'UTC')) AS seconds FROM {self.control.name('ledger')}"
+            " WHERE target = {target:String} AND stage = 'verified' AND verify_id = {verify_id:String}",
+            {"target": str(self.target), "verify_id": verify_id},
+        )
+        return timedelta(seconds=rows[0]["seconds"])
+
     def verdict(self, verify_id: str) -> Entry | None:
         """The newest approval or rejection of a proof."""
         entries = self._entries((Stage.APPROVED, Stage.REJECTED), verify_id)
@@ -153,9 +162,13 @@ class Ledger:
         entries = self._entries((Stage.DELETED, Stage.SEALED), every_window=True)
         return any(entry.batch_id == batch_id for entry in entries)
 
-    def unsealed(self, *, every_window: bool = False) -> list[str]:
-        """Proofs, oldest first, whose purge was begun and not sealed: of this window, or of every window of the table."""
-        begun = [e.verify_id for e in self._entries((Stage.INTENT,), every_window=every_window)]
+    def unsealed(self, *, every_window: bool = False, own_run: bool = False) -> list[str]:
+        """Proofs, oldest first, whose purge was begun and not sealed: of this window, or of every window of the table.
+
+        :param own_run: only those whose purge this run began.
+        """
+        intents = self._entries((Stage.INTENT,), every_window=every_window, own_run=own_run)
+        begun = [e.verify_id for e in intents]
         sealed = {e.verify_id for e in self._entries((Stage.SEALED,), every_window=every_window)}
         return [verify_id for verify_id in dict.fromkeys(begun) if verify_id not in sealed]
 

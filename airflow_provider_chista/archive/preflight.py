@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -13,9 +14,11 @@ from airflow_provider_chista.archive.complete import incomplete, incomplete_reme
 from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
 from airflow_provider_chista.archive.deadletters import open_letters
 from airflow_provider_chista.archive.factors import SourceFactors
+from airflow_provider_chista.archive.quarantine import QUARANTINE_REMEDY, open_quarantine
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.archive.topic import Kafka
-from airflow_provider_chista.clickhouse import ddl
+from airflow_provider_chista.archive.unsealed import FINISH, unsealed_batches
+from airflow_provider_chista.clickhouse import ddl, durability
 from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import probe
@@ -29,6 +32,9 @@ from airflow_provider_chista.sources.base import Role, Source
 
 UNREACHABLE = "unreachable"
 """Name of the check that a service which did not answer has failed."""
+
+_EVER = timedelta(days=36_500)
+"""A replica that is less behind is at work; how far it has come is asked when there is a proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class ArchivePlan:
     :param slot: replication slot; :param publication: publication; both PostgreSQL only.
     :param avro: whether the connector writes Avro.
     :param throttle: what will hold the purge back, which source and replicas must be able to tell.
+    :param min_replicas: replicas of each archive table that must hold what is purged.
     """
 
     targets: dict[TableId, TableId]
@@ -90,6 +97,7 @@ class ArchivePlan:
     publication: str | None = None
     avro: bool = False
     throttle: ThrottleOptions = field(default_factory=ThrottleOptions)
+    min_replicas: int = 1
 
 
 def preflight(
@@ -227,11 +235,21 @@ def _clickhouse(
                 yield Finding("incomplete rows", Severity.PURGE, str(target), found, incomplete_remedy(table))
         if letters := open_letters(control, target):
             yield Finding("dead letters", Severity.PURGE, str(target), str(letters), LETTERS_REMEDY)
-        if ddl.has_ttl(control.client, target):
-            yield Finding(
-                "archive table",
-                Severity.PURGE,
-                str(target),
-                "the table has a TTL, which could drop archived rows",
-                f"ALTER TABLE {target} REMOVE TTL",
-            )
+        if ddl.exists(control.client, target):
+            yield from _durability(control, target, plan.min_replicas)
+        if waiting := open_quarantine(control, table.id, target):
+            yield Finding("quarantine", Severity.WARNING, str(target), str(waiting), QUARANTINE_REMEDY)
+        for batch in unsealed_batches(control, target):
+            if batch.forgotten:
+                found = f"{batch}; purges of other windows will refuse"
+                yield Finding("unsealed batch", Severity.WARNING, str(target), found, FINISH)
+
+
+def _durability(control: Control, target: TableId, min_replicas: int) -> Iterable[Finding]:
+    threats = durability.threats(control.client, target)
+    if min_replicas > 1:
+        threats += durability.lacking_copies(
+            control.client, target, min_replicas, control.placement.cluster, _EVER
+        )
+    for threat in threats:
+        yield Finding("archive table", Severity.PURGE, str(target), threat.found, threat.remedy)

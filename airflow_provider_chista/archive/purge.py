@@ -12,23 +12,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from airflow_provider_chista.archive import window as windows
-from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
-from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
-from airflow_provider_chista.archive.deadletters import open_letters
 from airflow_provider_chista.archive.factors import SourceFactors, pause_switch
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
+from airflow_provider_chista.archive.purgereport import FINISHED, PurgeMethod, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.refusals import Refusals
+from airflow_provider_chista.archive.removal import Removal
 from airflow_provider_chista.archive.settle import DELETED, recover, settle
-from airflow_provider_chista.archive.sinks import DeletePolicy
-from airflow_provider_chista.archive.throttle import Throttle, ThrottleOptions, Verdict
-from airflow_provider_chista.clickhouse import ddl
-from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.archive.throttle import Throttle, Verdict
+from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.sources.base import Source
+from airflow_provider_chista.sources.partitions import Partition
 
 _CHUNK = 20_000
 """Rows whose presence in the archive is checked, and whose outcome is recorded, at a time."""
@@ -41,75 +37,6 @@ _SHORT_SECONDS = 1.0
 
 _LONG_SECONDS = 60.0
 """After a longer pause every reason not to purge is looked for again."""
-
-FINISHED = "finished"
-
-
-@dataclass(frozen=True, slots=True)
-class PurgeOptions:
-    """How a purge works.
-
-    :param retention: a window that ends later than now minus this is refused.
-    :param policy: the table's delete policy; ``mirror`` is refused.
-    :param txn_size: rows per source transaction (pt-archiver's name).
-    :param dry_run: print SQL and counts, delete nothing.
-    :param require_approval: refuse without an approval of this proof in the ledger.
-    :param listed: foreign keys and triggers that are known and accepted, spelled as the refusal spells them.
-    :param slot: the connector's replication slot; :param publication: its publication; both PostgreSQL only.
-    :param throttle: what holds it back.
-    """
-
-    retention: timedelta
-    policy: DeletePolicy = DeletePolicy.ARCHIVE
-    txn_size: int = 1_000
-    dry_run: bool = False
-    require_approval: bool = True
-    listed: tuple[str, ...] = ()
-    slot: str | None = None
-    publication: str | None = None
-    throttle: ThrottleOptions = field(default_factory=ThrottleOptions)
-
-
-@dataclass(slots=True)
-class PurgeReport:
-    """Outcome of a batch.
-
-    :param proven: rows of the manifest; :param deleted: rows deleted at the source; :param skipped: by reason.
-    :param ended: why the run ended: ``finished``, ``limit``, ``run_time``, ``dry_run``, or ``sealed`` when it was before.
-    :param throttled: paused seconds by factor; of factors that held at once each counts.
-    :param throttled_seconds: paused seconds in all.
-    """
-
-    batch_id: str
-    verify_id: str
-    proven: int
-    deleted: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-    dry_run: bool = False
-    ended: str = FINISHED
-    throttled: dict[str, float] = field(default_factory=dict)
-    throttled_seconds: float = 0.0
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether rows of the batch are left, for a run that goes on with it."""
-        return self.ended in (Verdict.LIMIT, Verdict.RUN_TIME)
-
-    def summary(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        return {
-            "batch_id": self.batch_id,
-            "verify_id": self.verify_id,
-            "proven": self.proven,
-            "deleted": self.deleted,
-            "skipped": dict(self.skipped),
-            "seconds": round(self.seconds, 3),
-            "dry_run": self.dry_run,
-            "ended": self.ended,
-            "throttled": {name: round(seconds, 3) for name, seconds in self.throttled.items()},
-            "throttled_seconds": round(self.throttled_seconds, 3),
-        }
 
 
 @dataclass(slots=True)
@@ -124,6 +51,7 @@ class Purge:
     :param replicas: replicas whose lag counts, by name; none: those that the source knows.
     :param sentinel: asked between transactions; a text pauses the run, and is the reason.
     :param told: takes a line when a reason to pause appears, changes or is gone.
+    :param configured: as of :class:`airflow_provider_chista.archive.refusals.Refusals`.
     """
 
     source: Source
@@ -137,11 +65,29 @@ class Purge:
     replicas: Mapping[str, Source] = field(default_factory=dict)
     sentinel: Callable[[], str | None] = lambda: None
     told: Callable[[str], None] = lambda line: None
+    configured: Callable[[str], str | None] | None = None
     _factors: SourceFactors = field(init=False)
+    _removal: Removal | None = field(init=False)
+    _refusals: Refusals = field(init=False)
     _throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self._factors = SourceFactors(self.inspector, self.replicas)
+        by_partition = self.options.method is PurgeMethod.PARTITION
+        self._removal = (
+            Removal(self.source, self.manifests, self.ledger.window, self.options.partition_action)
+            if by_partition
+            else None
+        )
+        self._refusals = Refusals(
+            self.inspector,
+            self.manifests,
+            self.ledger,
+            self.options,
+            self._factors,
+            self.configured,
+            self._removal,
+        )
 
     def run(self) -> PurgeReport:
         """Delete the proven rows of the window at the source, or as many of them as ``limit`` and ``run_time`` allow.
@@ -149,7 +95,8 @@ class Purge:
         Only a batch whose rows all have their outcome is recorded as ``deleted``, and can be sealed.
 
         :raises RefusedError: a promise could not be kept; the message lists every reason, nothing was deleted.
-        :raises TransientError: a server did not answer; rows deleted so far are in the source's purge log.
+        :raises TransientError: a server did not answer, or only runs beside this one are in the way; rows deleted so far are
+            in the source's purge log.
         """
         started = time.monotonic()
         self._throttle = self._made_throttle()
@@ -158,12 +105,15 @@ class Purge:
         report = PurgeReport(batch_id, proof.verify_id, proof.rows, dry_run=self.options.dry_run)
         if self.options.dry_run:
             report.ended = "dry_run"
+            report.partitions = [str(each.id) for each in self._partitions()]
         elif self.ledger.last(Stage.SEALED, proof.verify_id) is not None:
             report.ended = "sealed"
         else:
             self._begin(proof, batch_id)
             recover(self.source, self.manifests, proof.verify_id)
-            report.ended = self._delete(report)
+            report.ended = (
+                self._delete(report) if self._removal is None else self._remove(report, self._removal)
+            )
         self._count(report)
         report.seconds = time.monotonic() - started
         if report.ended == FINISHED:
@@ -172,49 +122,9 @@ class Purge:
                 verify_id=proof.verify_id,
                 batch_id=batch_id,
                 rows=report.deleted,
-                detail={"skipped": dict(report.skipped)},
+                detail={"skipped": dict(report.skipped), "method": self.options.method},
             )
         return report
-
-    def refusals(self, proof: Entry | None) -> list[str]:
-        """Every reason not to purge, in words; empty when none."""
-        window, table, target = self.ledger.window, self.manifests.table, self.manifests.target
-        reasons = []
-        if self.options.policy is not DeletePolicy.ARCHIVE:
-            reasons.append(
-                f"the delete policy of {target} is {self.options.policy}: the purge's own deletes would be applied or "
-                "lost; use the policy archive"
-            )
-        try:
-            windows.require_older(window, self.options.retention, datetime.now(UTC))
-        except RefusedError as error:
-            reasons.append(str(error))
-        if proof is None:
-            reasons.append(
-                f"{describe(window)} of {target} has no proof; run VerifyArchiveOperator for exactly this window"
-            )
-        else:
-            reasons += self._refusals_of(proof)
-        if table.unproven:
-            reasons.append(
-                f"columns {', '.join(table.unproven)} of {table.id} are excluded, or stored in a type that need not be "
-                "exact, so no row is proven whole"
-            )
-        if letters := open_letters(self.manifests.control, target):
-            reasons.append(f"{letters}; {LETTERS_REMEDY}")
-        if found := incomplete(self.manifests.control.client, table, target):
-            reasons.append(f"{found}; {incomplete_remedy(table)}")
-        if ddl.has_ttl(self.manifests.control.client, target):
-            reasons.append(f"{target} has a TTL, which could drop the archived rows; remove it")
-        findings = [
-            *self.inspector.settings_findings(slot=self.options.slot),
-            *self.inspector.table_findings(
-                table, listed=self.options.listed, publication=self.options.publication
-            ),
-            *self._factors.findings(self.options.throttle),
-        ]
-        reasons += [str(finding) for finding in findings if finding.severity in ("error", "purge")]
-        return reasons
 
     def _made_throttle(self) -> Throttle:
         factors = [
@@ -225,32 +135,15 @@ class Purge:
 
     def _admitted(self, verify_id: str | None, *, again: bool = False) -> Entry:
         proof = self.ledger.proof(verify_id)
-        reasons = self.refusals(proof)
+        reasons = self._refusals.of(proof)
         if reasons or proof is None:
             more = "more " if again else ""
-            raise RefusedError(
+            passes = all(reason.passes for reason in reasons)
+            raise (TransientError if passes else RefusedError)(
                 f"refused to purge {self.manifests.table.id}, {describe(self.ledger.window)}; nothing {more}was deleted: "
                 + "; ".join(f"({i}) {reason}" for i, reason in enumerate(reasons, 1))
             )
         return proof
-
-    def _refusals_of(self, proof: Entry) -> list[str]:
-        table, reasons = self.manifests.table, []
-        if proof.detail.get("schema") != table.fingerprint:
-            reasons.append(f"the columns of {table.id} changed since the proof; verify again")
-        if self.manifests.length(proof.verify_id) != proof.rows:
-            reasons.append(
-                f"the manifest of the proof {proof.verify_id} is not complete any more; verify again"
-            )
-        if self.options.require_approval and not self.options.dry_run:
-            verdict = self.ledger.verdict(proof.verify_id)
-            if verdict is None:
-                reasons.append(f"nobody approved the proof {proof.verify_id}")
-            elif verdict.stage is Stage.REJECTED:
-                reasons.append(f"{verdict.actor or 'the timeout'} rejected the proof {proof.verify_id}")
-            elif not verdict.actor:
-                reasons.append(f"the approval of the proof {proof.verify_id} names no user")
-        return reasons
 
     def _begin(self, proof: Entry, batch_id: str) -> None:
         if self.ledger.last(Stage.INTENT, proof.verify_id) is None:
@@ -260,28 +153,58 @@ class Purge:
                 batch_id=batch_id,
                 rows=proof.rows,
                 digest=proof.digest,
+                detail={"method": self.options.method, "partitions": list(map(str, self._partitions()))},
             )
-        if self.ledger.last(Stage.INTENT, proof.verify_id) is None:
+        intent = self.ledger.last(Stage.INTENT, proof.verify_id)
+        if intent is None:
             raise FatalError(
                 f"the intent of batch {batch_id} cannot be read back from the ledger; nothing was deleted"
             )
+        begun = intent.detail.get("method", PurgeMethod.ROWS)
+        if begun != self.options.method:
+            raise RefusedError(
+                f"batch {batch_id} was begun with method={begun!r}, and its seal looks for that; go on with it, or verify "
+                "and approve the window again"
+            )
+
+    def _partitions(self) -> Sequence[Partition]:
+        return self._removal.partitions() if self._removal else ()
+
+    def _remove(self, report: PurgeReport, removal: Removal) -> str:
+        """Remove partitions until none is left, or the throttle ends the run; return which of these."""
+        for partition in removal.partitions():
+            if (verdict := self._turn(report)) is not None:
+                return verdict
+            began = time.monotonic()
+            removed = removal.remove(partition, report.verify_id, report.batch_id)
+            self._throttle.worked(removed, removed, time.monotonic() - began)
+            report.partitions.append(str(partition.id))
+            self._count(report)
+            self.progress(report)
+        removal.settle_others(report.verify_id, report.batch_id)
+        return FINISHED
+
+    def _turn(self, report: PurgeReport) -> str | None:
+        """Wait until the next transaction may begin; why the run ends instead."""
+        paused = self._throttle.total
+        verdict = self._throttle.wait()
+        if verdict is Verdict.STOPPED:
+            raise FatalError(
+                f"the purge of batch {report.batch_id} was stopped after {report.deleted} rows; run the task again to go on"
+            )
+        if verdict is not Verdict.GO:
+            return verdict
+        if self._throttle.total - paused > _LONG_SECONDS:
+            self._admitted(report.verify_id, again=True)
+        return None
 
     def _delete(self, report: PurgeReport) -> str:
         """Work on the batch until it is finished, or the throttle ends the run; return which of these."""
         position = -1
         chunk = self.options.throttle.rows_within(_FRESH_SECONDS, _CHUNK)
         while rows := self.manifests.unsettled(report.verify_id, report.batch_id, position, chunk):
-            paused = self._throttle.total
-            verdict = self._throttle.wait()
-            if verdict is Verdict.STOPPED:
-                raise FatalError(
-                    f"the purge of batch {report.batch_id} was stopped after {report.deleted} rows; run the task again to "
-                    "go on"
-                )
-            if verdict is not Verdict.GO:
+            if (verdict := self._turn(report)) is not None:
                 return verdict
-            if self._throttle.total - paused > _LONG_SECONDS:
-                self._admitted(report.verify_id, again=True)
             position = self._chunk(report.batch_id, rows)
             self._count(report)
             self.progress(report)

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.purgereport import PurgeMethod
 from airflow_provider_chista.archive.settle import deleted_page, recover
 from airflow_provider_chista.clickhouse import rowhash
 from airflow_provider_chista.clickhouse.load import text_file
@@ -54,7 +55,8 @@ class Seal:
     """Seals the batch of a proof.
 
     :param topic: the table's topic; :param purge_log_topic: topic of the purge log.
-    :param verify_id: the proof; None: every batch of the window that was begun.
+    :param verify_id: the proof; batches that the same run began by an earlier proof, before it was cleared, are sealed with
+        it. None: every batch of the window that was begun.
     """
 
     source: Source
@@ -70,7 +72,8 @@ class Seal:
 
         :raises FatalError: a check failed; the message says which, with counts. The rows stay in the archive either way.
         """
-        begun = [i for i in self.ledger.unsealed() if self.verify_id in (None, i)]
+        own = self.ledger.unsealed(own_run=True)
+        begun = [i for i in self.ledger.unsealed() if self.verify_id in (None, i) or i in own]
         proof = self.ledger.proof(self.verify_id)
         current = proof.verify_id if proof else ""
         if current in begun and self.ledger.last(Stage.DELETED, current) is None:
@@ -94,7 +97,10 @@ class Seal:
         batch_id = batch_of(verify_id)
         recover(self.source, self.manifests, verify_id)
         deleted = self._deleted(batch_id)
-        self._require_matched(batch_id, deleted)
+        intent = self.ledger.last(Stage.INTENT, verify_id)
+        by_partition = intent is not None and intent.detail.get("method") == PurgeMethod.PARTITION
+        # A partition that is removed has no delete events; an event that was matched all the same is not the purge's.
+        self._require_matched(batch_id, deleted, events=0 if by_partition else deleted)
         report = SealReport(batch_id, deleted, self._digest(batch_id), self._require_visible(batch_id))
         self.ledger.record(
             Stage.SEALED,
@@ -111,7 +117,7 @@ class Seal:
         while not self.stopped() and self.source.trim_log(batch_id):
             pass
 
-    def _require_matched(self, batch_id: str, deleted: int) -> None:
+    def _require_matched(self, batch_id: str, deleted: int, events: int) -> None:
         control = self.manifests.control
         parameters = {
             "target": str(self.manifests.target),
@@ -131,11 +137,11 @@ class Seal:
             " AND batch_id = {batch_id:String}",
             parameters,
         )[0]
-        if not deleted == logged == matched["n"] == matched["keys"]:
+        if deleted != logged or not events == matched["n"] == matched["keys"]:
             raise FatalError(
                 f"batch {batch_id} of {self.manifests.target} is not sealed: {deleted} rows were deleted, {logged} purge-log "
-                f"entries and {matched['n']} matching delete events ({matched['keys']} keys) came back through the change "
-                "stream. Drain to a barrier behind the purge, then seal again"
+                f"entries and {matched['n']} matching delete events ({matched['keys']} keys; {events} expected) came back "
+                "through the change stream. Drain to a barrier behind the purge, then seal again"
             )
 
     def _require_visible(self, batch_id: str) -> int:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_chista.archive.compare import Differences, Pair, compare, read_ahead
@@ -89,6 +90,7 @@ def verify(
     catch_up: Callable[[], None],
     options: VerifyOptions | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    evidence: Mapping[str, str] = MappingProxyType({}),
     log: Callable[[str], None] = lambda text: None,
 ) -> Proof:
     """Prove that the archive holds every row of the window exactly as the source has it.
@@ -96,11 +98,12 @@ def verify(
     :param catch_up: brings the archive to the source's present state; called once when the first comparison differs, and
         once more when one behind a repair does.
     :param stopped: asked between lists of rows; True ends the run, which can be continued by the same Airflow run.
+    :param evidence: what else the ledger keeps with the proof (``archive/connector.py``).
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
     """
     verification = Verification(
-        source, manifests, ledger, window, catch_up, options or VerifyOptions(), stopped, log
+        source, manifests, ledger, window, catch_up, options or VerifyOptions(), stopped, log, evidence
     )
     return verification.run()
 
@@ -123,6 +126,7 @@ class Verification:
     options: VerifyOptions
     stopped: Callable[[], bool]
     log: Callable[[str], None]
+    evidence: Mapping[str, str]
     verify_id: str = ""
     ranges: Sequence[KeyRange] = ()
     pending: list[int] = field(default_factory=list)
@@ -145,9 +149,9 @@ class Verification:
 
     def _begin(self) -> None:
         """Go on with what an earlier try of this run left, or begin anew."""
-        control, table = self.manifests.control, self.manifests.table
+        control = self.manifests.control
         left = self.ledger.interrupted(RESUMED_WITHIN)
-        if left is not None and left.detail.get("schema") == table.fingerprint:
+        if left is not None and left.detail.get("circumstances") == self._circumstances:
             self.verify_id = left.verify_id
             self.ranges = [KeyRange(*bounds) for bounds in left.detail["ranges"]]
             rows = control.rows(
@@ -169,10 +173,15 @@ class Verification:
                 Stage.BEGUN,
                 verify_id=self.verify_id,
                 detail={
-                    "schema": table.fingerprint,
+                    "circumstances": self._circumstances,
                     "ranges": [[keys.first, keys.end] for keys in self.ranges],
                 },
             )
+
+    @property
+    def _circumstances(self) -> dict[str, str]:
+        """What must be the same for parts to belong to one proof."""
+        return {"schema": self.manifests.table.fingerprint, **self.evidence}
 
     def _outcome(self) -> Differences:
         """What still differs after the capture has passed it."""
@@ -251,6 +260,7 @@ class Verification:
             detail={
                 "schema": manifests.table.fingerprint,
                 "columns": [column.name for column in manifests.table.columns],
+                **self.evidence,
             },
         )
         manifests.drop(ledger.superseded(self.verify_id))

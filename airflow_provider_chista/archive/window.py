@@ -6,6 +6,7 @@ the fix, never an empty or unbounded archive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -93,6 +94,18 @@ def parse_bound(value: Bound) -> datetime:
 def name(window: Window | None) -> str:
     """The window's name in the ledger: ``column:start/end``, or ``all`` for a whole table."""
     return f"{window.column}:{window.start.isoformat()}/{window.end.isoformat()}" if window else "all"
+
+
+_NAME = re.compile(r"(?P<column>.*):(?P<start>\d+-\d\d-\d\dT[^/]+)/(?P<end>[^/]+)", re.DOTALL)
+
+
+def overlap(named: str, window: Window | None) -> bool:
+    """Whether the window of a name in the ledger may have rows of a window; those of another column may."""
+    found = _NAME.fullmatch(named)
+    if window is None or found is None or found["column"] != window.column:
+        return True
+    start, end = (datetime.fromisoformat(found[bound]) for bound in ("start", "end"))
+    return start < window.end and window.start < end
 
 
 def require_older(window: Window | None, retention: timedelta, now: datetime) -> None:

@@ -6,6 +6,8 @@ that keep the promises are fixed (``settings.py``) and an override of them is re
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,6 +36,7 @@ __all__ = [
     "captures",
     "control_topic",
     "default_slot",
+    "fingerprint",
     "notification_topic",
     "redact",
     "secrets_of",
@@ -302,6 +305,30 @@ def captures(config: Mapping[str, str], topic: str) -> bool:
         except re.error:
             continue
     return False
+
+
+_LISTS = ("table.include.list", "column.exclude.list", "database.include.list")
+
+
+def fingerprint(config: Mapping[str, str], table: TableId) -> str:
+    """SHA-256, in hex, of the part of a stored configuration that decides how a table and the purge log are captured.
+
+    Secrets count as one and the same, and what lists say of other tables does not count.
+    """
+    tables = (table, TableId("chista", "purge_log"))
+    lists = {key: _concerning(config[key], tables) for key in _LISTS if key in config}
+    return hashlib.sha256(json.dumps(redact(config) | lists, sort_keys=True).encode()).hexdigest()
+
+
+def _concerning(listed: str, tables: Sequence[TableId]) -> str:
+    """The entries of a list of expressions that name one of the tables, its schema or its columns, and those that may."""
+    kept = []
+    for pattern in re.split(r"(?<!\\),", listed):
+        name = re.sub(r"\\(.)", r"\1", pattern)
+        named = any(name in (table.schema, str(table)) or name.startswith(f"{table}.") for table in tables)
+        if named or _regex_list([name]) != pattern:
+            kept.append(pattern)
+    return ",".join(kept)
 
 
 def control_topic(topic_prefix: str, name: str) -> str:

@@ -38,6 +38,7 @@ class PreflightOperator(ArchiveOperator):
     :param listed: foreign keys and triggers that are known and accepted, as the findings spell them.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication; PostgreSQL only.
+    :param min_replicas: the purge's, which each archive table must have.
     :param max_lag: the purge's; :param max_load: the purge's; :param lag_conn_ids: the purge's. Source and replicas must be
         able to tell what these ask for; as in :class:`PurgeSourceOperator`.
     """
@@ -71,6 +72,7 @@ class PreflightOperator(ArchiveOperator):
         listed: Sequence[str] = (),
         slot: str | None = None,
         publication: str | None = None,
+        min_replicas: int = 1,
         max_lag: float | None = None,
         max_load: int | None = None,
         lag_conn_ids: Sequence[str] = (),
@@ -88,6 +90,7 @@ class PreflightOperator(ArchiveOperator):
         self.listed = listed
         self.slot = slot
         self.publication = publication
+        self.min_replicas = min_replicas
         self.max_lag = max_lag
         self.max_load = max_load
         self.lag_conn_ids = lag_conn_ids
@@ -130,6 +133,7 @@ class PreflightOperator(ArchiveOperator):
             publication=self.publication,
             avro=self.schema_registry_conn_id is not None,
             throttle=ThrottleOptions(max_lag=self.max_lag, max_load=self.max_load),
+            min_replicas=self.min_replicas,
         )
 
     def _registry(self) -> Callable[[], SchemaRegistryClient] | None:

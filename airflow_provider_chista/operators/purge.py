@@ -9,14 +9,19 @@ from typing import Any
 from airflow.sdk import Context, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.connector import configured
+from airflow_provider_chista.archive.purge import Purge
+from airflow_provider_chista.archive.purgereport import PurgeMethod, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.seal import Seal
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.debezium.config import control_topic, topic_name
+from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.model import describe
+from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import WindowOperator, author
+from airflow_provider_chista.sources.base import Source
+from airflow_provider_chista.sources.partitions import PartitionAction
 
 _OFF = frozenset({"", "0", "false", "no", "off", "none"})
 """Values of the Airflow Variable ``sentinel`` that let the purge run."""
@@ -27,9 +32,12 @@ class PurgeSourceOperator(WindowOperator):
 
     Needs a proof of exactly this window and its approval in the ledger, and refuses, with all reasons at once, when a
     promise could not be kept: a window younger than ``retention``, a ``mirror`` table, open dead letters, foreign keys
-    with CASCADE or SET NULL and DELETE triggers that are not ``listed``, an archive table with a TTL, changed columns.
+    with CASCADE or SET NULL and DELETE triggers that are not ``listed``, deletes that wait in quarantine, an earlier batch
+    that nobody sealed, a connector that was configured otherwise since the proof, anything that could drop rows of the
+    archive table (a TTL, CLEANUP merges, a mutation), too few replicas, changed columns.
     Rows that were changed since the proof, are gone, or are no longer in the archive are skipped with the reason. Can be
-    killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason, why it ended, what throttled it.
+    killed and repeated at any point. Returns a summary: proven, deleted, skipped by reason, why it ended, what throttled it,
+    and the space that the table takes at the source.
     Other parameters: :class:`WindowOperator`.
 
     Between two transactions it waits as long as anything holds it back (docs/throttle.md): replica lag, load, pace, time of
@@ -42,7 +50,10 @@ class PurgeSourceOperator(WindowOperator):
     :param txn_size: rows per source transaction.
     :param dry_run: log SQL and counts, delete nothing, skip what is downstream; the param ``dry_run`` does the same.
     :param require_approval: False purges without an approval.
-    :param listed: foreign keys and triggers that are known and accepted, as the refusal spells them.
+    :param listed: foreign keys, triggers and unsealed batches that are known and accepted, as the refusal spells them.
+    :param min_replicas: replicas of the archive table that must hold every proven row (docs/clusters.md).
+    :param method: ``rows`` deletes rows; ``partition`` removes the partitions that lie in the window whole, PostgreSQL only.
+    :param partition_action: ``drop`` the partitions, or ``detach`` them and leave them beside as tables.
     :param delete_policy: the table's delete policy.
     :param slot: the connector's replication slot; PostgreSQL only.
     :param publication: the connector's publication, which must carry table and purge log; PostgreSQL only.
@@ -78,6 +89,9 @@ class PurgeSourceOperator(WindowOperator):
         dry_run: bool = False,
         require_approval: bool = True,
         listed: Sequence[str] = (),
+        min_replicas: int = 1,
+        method: str = PurgeMethod.ROWS,
+        partition_action: str = PartitionAction.DROP,
         delete_policy: str = DeletePolicy.ARCHIVE,
         slot: str | None = None,
         publication: str | None = None,
@@ -99,6 +113,9 @@ class PurgeSourceOperator(WindowOperator):
         self.dry_run_only = dry_run
         self.require_approval = require_approval
         self.listed = listed
+        self.min_replicas = min_replicas
+        self.method = method
+        self.partition_action = partition_action
         self.delete_policy = delete_policy
         self.slot = slot
         self.publication = publication
@@ -119,8 +136,9 @@ class PurgeSourceOperator(WindowOperator):
             options = self._options(context)
             window = self.window(context)
             table = services.archived(name, target)
-            if options.dry_run:
+            if options.dry_run and options.method is PurgeMethod.ROWS:
                 self.log.info("dry run, the statements:\n%s", services.source.guarded_delete_sql(table))
+            if options.dry_run:
                 self.log.info(
                     "dry run, the throttle: %s; lag_conn_ids: %s; sentinel: %s",
                     options.throttle, ", ".join(self.lag_conn_ids) or "none", self.sentinel or "none",
@@ -137,20 +155,35 @@ class PurgeSourceOperator(WindowOperator):
                 replicas={conn_id: services.opened_source(conn_id) for conn_id in self.lag_conn_ids},
                 sentinel=self._paused_by_variable,
                 told=self.log.info,
+                configured=lambda connector: configured(services.connect, connector, name),
             ).run()
+            summary = report.summary() | {"space": self._space(services.source, name)}
+        if report.partitions:
+            done = f"would {options.partition_action}" if options.dry_run else options.partition_action
+            self.log.info("partitions, %s: %s", done, ", ".join(report.partitions))
         if options.dry_run:
-            context["ti"].xcom_push("purge", report.summary())
+            context["ti"].xcom_push("purge", summary)
             raise AirflowSkipException(
                 f"dry run: {report.proven} proven rows of {describe(window)} would be deleted; nothing was"
             )
         self.log.info("purged %s of %s: %s", describe(window), name, report.summary())
         if report.unfinished:
-            context["ti"].xcom_push("purge", report.summary())
+            context["ti"].xcom_push("purge", summary)
             raise AirflowSkipException(
                 f"{report.ended} ended the purge of {describe(window)}: {report.deleted} of {report.proven} proven rows "
                 "are deleted; clear this task and what follows to go on with the batch"
             )
-        return report.summary()
+        return summary
+
+    def _space(self, source: Source, name: TableId) -> dict[str, Any] | None:
+        """What the table takes at the source; None when nobody can tell, which is no reason to fail a purge."""
+        try:
+            space = source.space(name)
+        except ChistaError as error:
+            self.log.warning("the space of %s is not known: %s", name, error)
+            return None
+        self.log.info("space of %s: %s", name, space)
+        return space.summary()
 
     def _options(self, context: Context) -> PurgeOptions:
         return PurgeOptions(
@@ -160,6 +193,9 @@ class PurgeSourceOperator(WindowOperator):
             dry_run=self.dry_run_only or bool((context.get("params") or {}).get("dry_run", False)),
             require_approval=self.require_approval,
             listed=tuple(self.listed),
+            min_replicas=self.min_replicas,
+            method=PurgeMethod(self.method),
+            partition_action=PartitionAction(self.partition_action),
             slot=self.slot,
             publication=self.publication,
             throttle=ThrottleOptions(
@@ -193,7 +229,8 @@ class SealArchiveOperator(WindowOperator):
     Returns rows and digest of the batch. Other parameters: :class:`WindowOperator`.
 
     :param topic_prefix: the connector's ``topic.prefix``.
-    :param verify_id: the proof whose batch is sealed; None: every batch of the window that was begun.
+    :param verify_id: the proof whose batch is sealed, with those that the same run began before it was cleared; None: every
+        batch of the window that was begun.
     """
 
     template_fields: Sequence[str] = (*WindowOperator.template_fields, "topic_prefix", "verify_id")

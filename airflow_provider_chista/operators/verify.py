@@ -10,6 +10,7 @@ from airflow.sdk import Context
 from airflow_provider_chista.archive import barrier
 from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.check import CheckOptions, Mode, check
+from airflow_provider_chista.archive.connector import evidence
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.verify import PART_ROWS, Proof, VerifyOptions, verify
 from airflow_provider_chista.errors import FatalError
@@ -124,7 +125,15 @@ class VerifyArchiveOperator(WindowOperator):
                     PART_ROWS if self.part_rows is None else self.part_rows,
                     self.mask_values,
                 )
-                proof = verify(services.source, manifests, ledger, window, options=options, **shared)
+                proof = verify(
+                    services.source,
+                    manifests,
+                    ledger,
+                    window,
+                    options=options,
+                    evidence=evidence(services.connect, self.connector, name),
+                    **shared,
+                )
                 self._tell(proof, window)
                 summary = proof.summary()
         return summary | {"window": describe(window), "table": self.table, "target": self.target}

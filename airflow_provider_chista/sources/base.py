@@ -18,7 +18,9 @@ from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
 from airflow_provider_chista.sources.dialect import Dialect
 from airflow_provider_chista.sources.failures import Failure, TakenError, translated
 from airflow_provider_chista.sources.gauges import Gauges
+from airflow_provider_chista.sources.partitions import PartitionRemoval
 from airflow_provider_chista.sources.restoring import ArchivedRow, Restored, differing, sorted_out
+from airflow_provider_chista.sources.space import Space
 
 Role = Literal["capture", "verify", "purge", "restore"]
 
@@ -33,7 +35,7 @@ _NAMED = 5
 """Most rows that an error names."""
 
 
-class Source(Gauges):
+class Source(PartitionRemoval, Gauges):
     """A source database behind a DB-API connection (:class:`Session`); :meth:`hashes` opens one of its own.
 
     Every method raises :class:`FatalError` when the user must change something first (password, privilege, name, setting),
@@ -101,6 +103,10 @@ class Source(Gauges):
     @abstractmethod
     def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
         """Grants that the connected user lacks for a role; ``docs/grants.md`` gives the reason of each."""
+
+    @abstractmethod
+    def space(self, table: TableId) -> Space:
+        """What the table takes on disk, and what would give back more than a delete does; as the verify user."""
 
     @abstractmethod
     def _streaming_cursor(self, connection: Connection) -> Cursor:

@@ -28,6 +28,9 @@ class Cursor(Protocol):
     def fetchmany(self, size: int, /) -> Sequence[Row]:
         """The next rows, none at the end."""
 
+    def close(self) -> None:
+        """Give it back; rows that were not fetched are lost."""
+
 
 class Connection(Protocol):
     """A connection; it begins transactions by itself."""

@@ -63,6 +63,7 @@ class MariaDBSource(MySQLFamilySource):
     dialect = dialect(TYPES, number="CONCAT({c})")
     checks = CHECKS
     gtids = "SELECT @@global.gtid_binlog_pos"
+    innodb_tables = "information_schema.INNODB_SYS_TABLES"
     lock_table = "FOR UPDATE"
     isolation = "@@session.tx_isolation"
     binlog_status = "SHOW MASTER STATUS"

@@ -93,6 +93,7 @@ class MySQLSource(MySQLFamilySource):
     checks = CHECKS
     # Only with GTIDs on has every transaction one; else an anonymous commit would be missed, and file and position decide.
     gtids = "SELECT IF(@@global.gtid_mode = 'ON', @@global.gtid_executed, '')"
+    innodb_tables = "information_schema.INNODB_TABLES"
     # Without OF, MySQL refuses to lock rows of a JSON_TABLE (error 3569).
     lock_table = "FOR UPDATE OF t"
     isolation = "@@session.transaction_isolation"

@@ -12,7 +12,7 @@ from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Column, Encoding, Table, TableId, names
-from airflow_provider_chista.sources import mysqlchecks
+from airflow_provider_chista.sources import mysqlchecks, mysqlspace
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
@@ -21,6 +21,7 @@ from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.mysqlfailures import FAILURES, INSERT_FAILURES
 from airflow_provider_chista.sources.mysqlgauges import MySQLGauges
 from airflow_provider_chista.sources.mysqltypes import digits_of, labels_of, refusal_of
+from airflow_provider_chista.sources.space import Space
 
 SESSION: dict[str, object] = {
     "time_zone": "+00:00",
@@ -81,6 +82,8 @@ class MySQLFamilySource(MySQLGauges, Source):
     gtids: ClassVar[str]
     """Query for the set of executed GTIDs."""
     _release: tuple[int, int] = (0, 0)
+    innodb_tables: ClassVar[str]
+    """The view of InnoDB's tables."""
     lock_table: ClassVar[str]
     """Ending of a SELECT that locks the rows of ``t`` and nothing else."""
     isolation: ClassVar[str]
@@ -295,6 +298,11 @@ class MySQLFamilySource(MySQLGauges, Source):
         """As :meth:`Source.grant_findings`, read from SHOW GRANTS."""
         with self._transaction() as cursor:
             return mysqlchecks.grants(cursor, self.checks, role, tables)
+
+    def space(self, table: TableId) -> Space:
+        """As :meth:`Source.space`."""
+        with self._transaction() as cursor:
+            return mysqlspace.space(cursor, table, self.innodb_tables)
 
     def _prepare(self, connection: Connection) -> str:
         driver: Any = connection

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from airflow_provider_chista.canonical import KeyValue
-from airflow_provider_chista.errors import FatalError, TransientError
+from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.findings import Finding
-from airflow_provider_chista.model import Column, Kind, Table, TableId, names
-from airflow_provider_chista.sources import postgrescatalogue, postgreschecks, postgresgrants
+from airflow_provider_chista.model import Column, Kind, Table, TableId, Window, names
+from airflow_provider_chista.sources import (
+    postgrescatalogue,
+    postgreschecks,
+    postgresgrants,
+    postgrespartitions,
+    postgresspace,
+)
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
 from airflow_provider_chista.sources.dbapi import Connection, Cursor
 from airflow_provider_chista.sources.defaults import undecidable
 from airflow_provider_chista.sources.failures import Failure, insert_failures
+from airflow_provider_chista.sources.partitions import Partition, PartitionAction, Partitions, Proven
 from airflow_provider_chista.sources.postgresgauges import PostgresGauges
 from airflow_provider_chista.sources.postgrestypes import DIALECT
+from airflow_provider_chista.sources.space import Space
 
 SESSION: dict[str, str] = {
     "TimeZone": "UTC",
@@ -83,6 +92,11 @@ FAILURES = (
         "Other tables refer to these rows by foreign key; purge the referring rows first",
     ),
     Failure(
+        frozenset({"2BP01"}),
+        FatalError,
+        "Foreign keys or views are bound to the partition; drop them, or purge with method='rows'",
+    ),
+    Failure(
         frozenset({"08", "53", "57", "58", "25P03"}),
         TransientError,
         "The server is unreachable, busy or going down; if host and port of the Airflow connection are right, try again",
@@ -93,6 +107,10 @@ FAILURES = (
 INSERT_FAILURES = insert_failures(
     foreign={"23503"}, unique={"23505", "23P01"}, null={"23502"}, value={"22", "23514"}
 )
+
+
+_PARTITION_CHUNK = 50_000
+"""Rows of a partition that are compared and logged at a time."""
 
 
 class PostgresSource(PostgresGauges, Source):
@@ -214,6 +232,65 @@ class PostgresSource(PostgresGauges, Source):
         found = cursor.fetchall()
         return [key for key, _ in found if key is not None], int(found[-1][1])
 
+    def partitions(self, table: Table, window: Window | None, action: PartitionAction) -> Partitions:
+        """As :meth:`PartitionRemoval.partitions`."""
+        with self._transaction() as cursor:
+            return postgrespartitions.partitions(cursor, self.dialect, table, window, action)
+
+    def remove_partition(
+        self, table: Table, partition: Partition, batch_id: str, proven: Proven, action: PartitionAction
+    ) -> int:
+        """As :meth:`PartitionRemoval.remove_partition`.
+
+        The partition is locked against writers while its rows are read; the table itself only for the last statement. There
+        it is not waited for while a session waits for the partition, so that the two do not wait for each other.
+        """
+        own, above = partition.id, partition.parent
+        with self._transaction() as cursor:
+            # Between two lists of rows the archive is asked.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0", ())
+            cursor.execute(postgrespartitions.lock_sql(self.dialect, own), ())
+            cursor.execute(postgrespartitions.SAME, (own.schema, own.name, above.schema, above.name))
+            if cursor.fetchall() != [(partition.bounds,)]:
+                raise RefusedError(
+                    f"{self.where}: {own} is no partition of {above} with the bounds {partition.bounds} any more; nothing of "
+                    "it was removed. Run the purge again"
+                )
+            rows = sum(
+                self._log_proven(cursor, table, batch_id, proven, pairs)
+                for pairs in self._rows_of(table, own)
+            )
+            cursor.execute(postgrespartitions.WAITING, (own.schema, own.name))
+            if cursor.fetchall()[0][0]:
+                raise TransientError(
+                    f"{self.where}: sessions wait to write to the partition {own}; nothing of it was removed. Try again later"
+                )
+            for statement in postgrespartitions.removal_sql(self.dialect, partition, action):
+                cursor.execute(statement, ())
+            self._require_unchanged(cursor, table)
+        return rows
+
+    def _rows_of(self, table: Table, partition: TableId) -> Iterator[list[tuple[str, str]]]:
+        """Row keys and hashes of a partition, in the transaction at hand."""
+        # Nothing can be dropped while a cursor is open on it.
+        with closing(self._streaming_cursor(self._control())) as cursor:
+            cursor.execute(
+                f"SELECT {self.dialect.row_key(table)}, {self.dialect.hash_of_row(table)}"
+                f" FROM {self.dialect.table(partition)} t",
+                (),
+            )
+            while chunk := cursor.fetchmany(_PARTITION_CHUNK):
+                yield self._hashed(table, chunk)
+
+    def _log_proven(
+        self, cursor: Cursor, table: Table, batch_id: str, proven: Proven, pairs: Sequence[tuple[str, str]]
+    ) -> int:
+        proven(pairs)
+        keys, hashes = zip(*pairs, strict=True)
+        values = (batch_id, str(table.id), _text_array(keys), _text_array(hashes))
+        cursor.execute(postgrespartitions.LOG, values)
+        return len(pairs)
+
     def _insert_sql(self, table: Table) -> str:
         """Rows arrive as one array of texts for each column; identity columns take the value that they are given."""
         names = ", ".join(self.dialect.quote(column.name) for column in table.columns)
@@ -261,6 +338,11 @@ class PostgresSource(PostgresGauges, Source):
         """As :meth:`Source.grant_findings`, asked of the ``has_..._privilege`` functions."""
         with self._transaction() as cursor:
             return postgresgrants.grants(cursor, role, tables)
+
+    def space(self, table: TableId) -> Space:
+        """As :meth:`Source.space`."""
+        with self._transaction() as cursor:
+            return postgresspace.space(cursor, table)
 
     def _prepare(self, connection: Connection) -> str:
         driver: Any = connection

@@ -94,8 +94,7 @@ _CONTROL = """
     SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relkind = 'r'"""
 
-# The table and, when it is partitioned, all of its partitions.
-_TREE = """
+TREE = """
     WITH root AS (
         SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = %s AND c.relname = %s
@@ -103,12 +102,14 @@ _TREE = """
         SELECT oid AS relid FROM root
         UNION SELECT p.relid::oid FROM root, pg_partition_tree(root.oid) p
     )"""
-_STORAGE = f"""{_TREE}
+"""The start of a query over a table and, when it is partitioned, all of its partitions; ``tree`` has their ``relid``."""
+
+_STORAGE = f"""{TREE}
     SELECT c.oid::regclass::text, c.relreplident::text, c.relpersistence::text, c.reltoastrelid <> 0,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisreplident)
     FROM pg_class c JOIN tree ON tree.relid = c.oid WHERE c.relkind IN ('r', 'p') ORDER BY 1"""
 # Columns for which Debezium has no value that stands for an unchanged one; no column of up to 24 bytes is stored out of line.
-_UNSENDABLE = f"""{_TREE}
+_UNSENDABLE = f"""{TREE}
     SELECT c.oid::regclass::text, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
     FROM pg_class c JOIN tree ON tree.relid = c.oid
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attstorage <> 'p'
@@ -118,38 +119,38 @@ _UNSENDABLE = f"""{_TREE}
         OR t.typcategory = 'A' AND t.typname NOT IN (
             '_text', '_varchar', '_bpchar', '_json', '_jsonb', '_int4', '_int8', '_date', '_uuid', '_bytea'))
     GROUP BY c.oid ORDER BY 1"""
-_DEFERRABLE = f"""{_TREE}
+_DEFERRABLE = f"""{TREE}
     SELECT i.indexrelid::regclass::text FROM pg_index i JOIN tree ON tree.relid = i.indrelid
     WHERE i.indisprimary AND NOT i.indimmediate ORDER BY 1"""
 _INHERITED = """
     SELECT count(*) FROM pg_inherits i
     JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'r'"""
-_FOREIGN_KEYS = f"""{_TREE}
+_FOREIGN_KEYS = f"""{TREE}
     SELECT k.conname, n.nspname, c.relname, k.confdeltype::text
     FROM pg_constraint k
     JOIN tree ON tree.relid = k.confrelid
     JOIN pg_class c ON c.oid = k.conrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY n.nspname, c.relname, k.conname"""
-_TRIGGERS = f"""{_TREE}
+_TRIGGERS = f"""{TREE}
     SELECT t.tgname FROM pg_trigger t JOIN tree ON tree.relid = t.tgrelid
     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0
     GROUP BY t.tgname ORDER BY t.tgname"""
-_RULES = f"""{_TREE}
+_RULES = f"""{TREE}
     SELECT r.rulename FROM pg_rewrite r JOIN tree ON tree.relid = r.ev_class
     WHERE r.ev_type = '4' AND r.ev_enabled <> 'D' GROUP BY r.rulename ORDER BY r.rulename"""
 _PUBLICATION = """
     SELECT pubinsert AND pubupdate AND pubdelete, pubviaroot, current_setting('server_version_num')::int >= 150000
     FROM pg_publication WHERE pubname = %s"""
-_PUBLISHED = f"""{_TREE}
+_PUBLISHED = f"""{TREE}
     SELECT p.schemaname, p.tablename
     FROM pg_publication_tables p
     JOIN pg_namespace n ON n.nspname = p.schemaname
     JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
     JOIN tree ON tree.relid = c.oid WHERE p.pubname = %s"""
 # Row filters and column lists exist from version 15 on.
-_FILTERS = f"""{_TREE}
+_FILTERS = f"""{TREE}
     SELECT r.prqual IS NOT NULL, r.prattrs IS NOT NULL
     FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN tree ON tree.relid = r.prrelid
     WHERE p.pubname = %s"""

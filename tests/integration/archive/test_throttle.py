@@ -15,7 +15,8 @@ import pytest
 
 from airflow_provider_chista.archive import purge as purging_module
 from airflow_provider_chista.archive.ledger import Stage
-from airflow_provider_chista.archive.purge import Purge, PurgeReport
+from airflow_provider_chista.archive.purge import Purge
+from airflow_provider_chista.archive.purgereport import PurgeReport
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.errors import FatalError, RefusedError

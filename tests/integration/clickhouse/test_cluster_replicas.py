@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from airflow_provider_chista.clickhouse import ddl, layout, sql
+from airflow_provider_chista.clickhouse import ddl, durability, layout, sql
 from airflow_provider_chista.clickhouse.cluster import Placement
 from airflow_provider_chista.clickhouse.control import TABLES, Control
 from airflow_provider_chista.clickhouse.load import DeletedKey, apply_deletes, insert_block
@@ -17,6 +18,7 @@ from airflow_provider_chista.model import Column, Kind, Table, TableId
 from tests.integration.clickhouse.conftest import NUMBERS, numbers
 from tests.integration.support import services
 from tests.integration.support.clickhouses import CLUSTER
+from tests.integration.support.engines import wait_for
 from tests.integration.support.streams import TABLE, Stream, names
 
 pytestmark = pytest.mark.replicated
@@ -72,6 +74,26 @@ def test_what_one_replica_acknowledged_the_other_shows_at_once(
     assert other.command(f"SELECT count() FROM {sql.table(target)}") == 2000
     apply_deletes(one, TYPES, NUMBERS, target, [DeletedKey((5,), 2, 0)])
     assert shown(other, target) == [number for number in range(2000) if number != 5]
+
+
+def test_a_batch_is_on_as_many_replicas_as_have_caught_up(
+    replicas: list[Client], places: tuple[str, str]
+) -> None:
+    one, other = replicas
+    target = TableId(places[0], "numbers")
+    ddl.ensure_table(one, TYPES, NUMBERS, target, placement=PLACEMENT)
+    insert_block(one, target, numbers(0, 100), "t0")
+
+    def lacking(wanted: int) -> list[durability.Threat]:
+        return list(durability.lacking_copies(one, target, wanted, "", timedelta(seconds=5)))
+
+    assert (lacking(2), len(lacking(3))) == ([], 1)
+    other.command(f"SYSTEM STOP FETCHES {sql.table(target)}")
+    one.insert_arrow(str(target), numbers(100, 100), settings={"insert_quorum": 0})
+    wait_for(lambda: lacking(2), seconds=30)
+    other.command(f"SYSTEM START FETCHES {sql.table(target)}")
+    other.command(f"SYSTEM SYNC REPLICA {sql.table(target)}")
+    assert lacking(2) == []
 
 
 def test_writers_at_once_wait_for_each_other(replicas: list[Client], places: tuple[str, str]) -> None:

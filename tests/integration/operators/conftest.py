@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.model import TableId
 from tests.integration.sources.conftest import ThrowAway
 from tests.integration.support import services
-from tests.integration.support.engines import ENGINES, Engine
+from tests.integration.support.engines import ENGINES, Connector, Engine
 from tests.integration.support.tasks import connection
 
 
@@ -62,6 +64,17 @@ def place(stack_env: dict[str, str]) -> Iterator[Place]:
         finally:
             engine.drop_schema(schema)
             services.delete_topics(f"{schema}.")
+
+
+@pytest.fixture(scope="module")
+def stopped(place: Place) -> Iterator[Connector]:
+    """A connector of the module's schema that is stored and was never started: a proof refers to its configuration."""
+    made = Connector(place.engine, place.schema, [TableId(place.schema, "orders")])
+    stored = {"name": made.name, "config": made.spec().config(), "initial_state": "STOPPED"}
+    httpx.post(f"{services.stack().connect_url}/connectors", json=stored, timeout=30).raise_for_status()
+    yield made
+    made.connect.delete(made.name)
+    made.connect.close()
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from airflow_provider_chista.operators.verify import VerifyArchiveOperator
 from tests.integration.operators.conftest import Place
 from tests.integration.operators.test_drain import event
 from tests.integration.support import services
+from tests.integration.support.engines import Connector
 from tests.integration.support.tasks import context
 
 ROWS = 20
@@ -33,7 +34,8 @@ WIDENED = 2**40
 class Letters:
     """A table with a row whose number the archive's column could not hold, and whose event became a dead letter."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, connector: str) -> None:
+        self.connector = connector
         self.place, self.prefix = place, f"{place.schema}.{services.token()}"
         name = f"t_{services.token()}"
         self.table, self.target = f"{place.schema}.{name}", f"{place.database}.{name}"
@@ -84,7 +86,7 @@ class Letters:
 
     def prove_and_approve(self) -> None:
         proof = VerifyArchiveOperator(
-            task_id="verify", connector="none", topic_prefix=self.prefix, **self.given
+            task_id="verify", connector=self.connector, topic_prefix=self.prefix, **self.given
         ).execute(context())
         ledger = Ledger(self.place.control, f"mysql:{self.table}", TableId.parse(self.target), None)
         ledger.record(Stage.APPROVED, verify_id=proof["verify_id"], actor="a.user")
@@ -99,8 +101,8 @@ class Letters:
 
 
 @pytest.fixture
-def letters(place: Place) -> Letters:
-    return Letters(place)
+def letters(place: Place, stopped: Connector) -> Letters:
+    return Letters(place, stopped.name)
 
 
 def message(run: Callable[[], Any]) -> str:

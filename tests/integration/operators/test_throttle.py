@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from airflow_provider_chista.archive.connector import evidence
 from airflow_provider_chista.archive.ledger import Ledger
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.verify import verify
@@ -21,14 +22,14 @@ from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArc
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from tests.integration.operators.conftest import Place
 from tests.integration.support import services
-from tests.integration.support.engines import wait_for
+from tests.integration.support.engines import Connector, wait_for
 from tests.integration.support.tasks import context
 
 ROWS = 100
 
 
 @pytest.fixture
-def pair(place: Place) -> dict[str, str]:
+def pair(place: Place, stopped: Connector) -> dict[str, str]:
     """A table whose rows are archived and proven."""
     name = f"t_{services.token()}"
     pair = {"table": f"{place.schema}.{name}", "target": f"{place.database}.{name}"}
@@ -51,7 +52,9 @@ def pair(place: Place) -> dict[str, str]:
             place.control, types, adopted(place.client, types, source.catalogue(table), target), target
         )
         ledger = Ledger(place.control, f"mysql:{table}", target, None)
-        assert verify(source, manifests, ledger, None, catch_up=lambda: None).rows == ROWS
+        made_by = evidence(stopped.connect, stopped.name, table)
+        proof = verify(source, manifests, ledger, None, catch_up=lambda: None, evidence=made_by)
+    assert proof.rows == ROWS
     return pair
 
 
@@ -84,6 +87,8 @@ def test_a_limit_skips_what_is_downstream_and_the_cleared_task_goes_on(
         seal.execute(context())
     summary = task.execute(context())
     assert (summary["ended"], summary["deleted"], left(place, pair)) == ("finished", 100, 0)
+    assert summary["space"]["table_bytes"] > 0
+    assert f"OPTIMIZE TABLE `{place.schema}`" in summary["space"]["remedy"]
 
 
 def test_a_variable_pauses_the_purge_and_a_kill_is_heard(

@@ -15,10 +15,12 @@ from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive import barrier, snapshot
 from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.connector import configured, evidence
 from airflow_provider_chista.archive.create import create
 from airflow_provider_chista.archive.ledger import Author, Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
-from airflow_provider_chista.archive.purge import Purge, PurgeOptions, PurgeReport
+from airflow_provider_chista.archive.purge import Purge
+from airflow_provider_chista.archive.purgereport import PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.restore import Restore, RestoreOptions, RestoreReport, Selection
 from airflow_provider_chista.archive.seal import Seal, SealReport
@@ -33,6 +35,7 @@ from tests.integration.support import services
 from tests.integration.support.engines import ENGINES, Connector, Engine
 
 Keys = set[str]
+NOBODY = Author()
 
 
 @dataclass
@@ -114,6 +117,7 @@ class Archive:
             window,
             catch_up=catch_up,
             options=VerifyOptions(repairs=repairs, **options),
+            evidence=evidence(self.connector.connect, self.connector.name, self.id),
         )
 
     def approve(
@@ -125,11 +129,13 @@ class Archive:
     ) -> None:
         self.ledger(window).record(stage, verify_id=proof.verify_id, actor=actor)
 
-    def purging(self, window: Window | None = None, **options: Any) -> Purge:
+    def purging(self, window: Window | None = None, author: Author = NOBODY, **options: Any) -> Purge:
+        ledger = replace(self.ledger(window), author=author)
         chosen = PurgeOptions(**{"retention": timedelta(0), "txn_size": 500, **options})
         return Purge(
-            self.engine.source("purge"), self.capture.source, self.manifests(), self.ledger(window), chosen
-        )
+            self.engine.source("purge"), self.capture.source, self.manifests(), ledger, chosen,
+            configured=lambda name: configured(self.connector.connect, name, self.id),
+        )  # fmt: skip
 
     def purge(self, window: Window | None = None, **options: Any) -> PurgeReport:
         purging = self.purging(window, **options)
@@ -147,7 +153,7 @@ class Archive:
         batch_id: str = "",
         **options: Any,
     ) -> Restore:
-        ledger = replace(self.ledger(window), author=author or Author())
+        ledger = replace(self.ledger(window), author=author or NOBODY)
         return Restore(
             self.engine.source("restore"), self.manifests(), ledger, Selection(window, row_keys, batch_id),
             RestoreOptions(**options), stopped,
@@ -160,12 +166,12 @@ class Archive:
         finally:
             restoring.source.close()
 
-    def seal(self, window: Window | None = None) -> SealReport:
-        drain = self.table_drain()
+    def seal(
+        self, window: Window | None = None, verify_id: str | None = None, author: Author = NOBODY
+    ) -> SealReport:
+        drain, ledger = self.table_drain(), replace(self.ledger(window), author=author)
         with self.engine.source("purge") as source:
-            return Seal(
-                source, self.manifests(), self.ledger(window), drain.topic, drain.purge_log_topic
-            ).run()
+            return Seal(source, self.manifests(), ledger, drain.topic, drain.purge_log_topic, verify_id).run()
 
     def in_source(self) -> list[tuple[Any, ...]]:
         columns = ", ".join(column.name for column in self.table.columns)

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_chista.archive.window import RunDates, name, parse_bound, require_older, resolve
+from airflow_provider_chista.archive.window import (
+    RunDates,
+    name,
+    overlap,
+    parse_bound,
+    require_older,
+    resolve,
+)
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.model import Window
 
@@ -84,3 +91,23 @@ def test_a_window_younger_than_the_retention_is_refused() -> None:
     require_older(None, timedelta(days=30), JAN2)
     with pytest.raises(RefusedError, match="younger than the retention of 30 days"):
         require_older(window, timedelta(days=30), JAN2 + timedelta(days=30, microseconds=-1))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "found"),
+    [
+        ("2023-12-01", "2024-01-01", False),
+        ("2023-12-01", "2024-01-02", True),
+        ("2024-01-10", "2024-01-11", True),
+        ("2024-02-01", "2024-03-01", False),
+    ],
+)
+def test_windows_overlap_when_a_row_could_be_in_both(start: str, end: str, found: bool) -> None:
+    bounds = [datetime.fromisoformat(f"{day}T00:00:00+00:00") for day in (start, end)]
+    odd = "a:1/b"
+    january = name(Window(odd, *map(parse_bound, ("2024-01-01", "2024-02-01"))))
+    assert overlap(january, Window(odd, *bounds)) is found
+    # Of another column, or of the whole table, nobody knows.
+    for other in (Window("day", *bounds), None):
+        assert overlap(january, other)
+    assert overlap(name(None), Window(odd, *bounds))

@@ -230,6 +230,18 @@ def test_a_throttle_is_the_purges_and_the_preflight_asks_for_its_part() -> None:
     assert (preflight.max_lag, preflight.max_load, preflight.lag_conn_ids) == (5, None, ["replica"])
 
 
+def test_a_table_is_purged_by_the_method_that_it_names() -> None:
+    table = ArchiveTable("s.t", "archive.t", "day", method="partition", partition_action="detach")
+    (purge,) = [task for task in factory(tables=[table]).tasks if task.task_type == "PurgeSourceOperator"]
+    assert (purge.method, purge.partition_action) == ("partition", "detach")
+
+
+def test_preflight_and_purges_ask_for_the_same_number_of_replicas() -> None:
+    dag = factory(min_replicas=2)
+    asked = {task.task_type: task.min_replicas for task in dag.tasks if hasattr(task, "min_replicas")}
+    assert asked == {"PreflightOperator": 2, "PurgeSourceOperator": 2}
+
+
 @pytest.mark.parametrize(
     ("throttle", "error", "words"),
     [

@@ -10,6 +10,7 @@ from airflow_provider_chista.debezium.config import (
     CONTROL_TABLES,
     UNAVAILABLE_VALUE,
     ConnectorSpec,
+    fingerprint,
     notification_topic,
     redact,
     secrets_of,
@@ -377,3 +378,24 @@ def test_no_setting_of_ours_is_taken_for_a_secret():
 
 def test_the_password_is_not_in_the_repr():
     assert "hunter22" not in repr(replace(MYSQL, password="hunter22", overrides={"x.password": "hunter22"}))
+
+
+def test_a_fingerprint_is_of_what_decides_how_the_table_is_captured() -> None:
+    table, other = TableId("shop", "orders"), TableId("shop", "other,one")
+    spec = replace(MYSQL, tables=[table], exclude={table: ["note"]}, password="a secret")
+    before = fingerprint(spec.config(), table)
+    assert before == fingerprint(dict(reversed(spec.config().items())), table)
+
+    def changed(**more: object) -> bool:
+        return fingerprint(replace(spec, **more).config(), table) != before
+
+    # Neither a password nor what is captured besides.
+    assert not changed(password="another")
+    assert not changed(tables=[table, other], exclude={table: ["note"], other: ["a"]})
+    assert not changed(tables=[table, TableId("another", "orders")])
+    assert changed(tables=[other])
+    assert changed(exclude={table: ["note", "more"]})
+    assert changed(hostname="elsewhere")
+    assert changed(overrides={"snapshot.mode": "no_data"})
+    by_hand = {**spec.config(), "table.include.list": r"shop\.(?!orders).*"}
+    assert fingerprint(by_hand, table) != fingerprint({**by_hand, "table.include.list": r"shop\..*"}, table)
