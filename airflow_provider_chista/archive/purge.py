@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from airflow_provider_chista.archive.factors import SourceFactors, pause_switch
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests, Row
+from airflow_provider_chista.archive.parts import share_out
 from airflow_provider_chista.archive.purgereport import FINISHED, PurgeMethod, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.refusals import Refusals
 from airflow_provider_chista.archive.removal import Removal
@@ -24,6 +26,7 @@ from airflow_provider_chista.archive.throttle import Throttle, Verdict
 from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.sources.base import Source
+from airflow_provider_chista.sources.locks import PurgeLock
 from airflow_provider_chista.sources.partitions import Partition
 
 _CHUNK = 20_000
@@ -34,6 +37,9 @@ _FRESH_SECONDS = 10.0
 
 _SHORT_SECONDS = 1.0
 """A longer pause comes after the outcome of the rows before it was recorded."""
+
+_LOCK_SECONDS = 1.0
+"""Between two questions whether another purge of the table has ended."""
 
 _LONG_SECONDS = 60.0
 """After a longer pause every reason not to purge is looked for again."""
@@ -70,6 +76,8 @@ class Purge:
     _removal: Removal | None = field(init=False)
     _refusals: Refusals = field(init=False)
     _throttle: Throttle = field(init=False)
+    _lock: PurgeLock = field(init=False)
+    _sources: Sequence[Source] = field(init=False)
 
     def __post_init__(self) -> None:
         self._factors = SourceFactors(self.inspector, self.replicas)
@@ -106,14 +114,13 @@ class Purge:
         if self.options.dry_run:
             report.ended = "dry_run"
             report.partitions = [str(each.id) for each in self._partitions()]
-        elif self.ledger.last(Stage.SEALED, proof.verify_id) is not None:
-            report.ended = "sealed"
         else:
-            self._begin(proof, batch_id)
-            recover(self.source, self.manifests, proof.verify_id)
-            report.ended = (
-                self._delete(report) if self._removal is None else self._remove(report, self._removal)
-            )
+            with ExitStack() as stack:
+                self._lock = stack.enter_context(PurgeLock(self.source, self.manifests.table.id))
+                self._wait_for_lock(proof)
+                others = [self.source.another() for _ in range(self.options.parallel - 1)]
+                self._sources = [self.source, *map(stack.enter_context, others)]
+                report.ended = self._worked(proof, report)
         self._count(report)
         report.seconds = time.monotonic() - started
         if report.ended == FINISHED:
@@ -125,6 +132,29 @@ class Purge:
                 detail={"skipped": dict(report.skipped), "method": self.options.method},
             )
         return report
+
+    def _wait_for_lock(self, proof: Entry) -> None:
+        """Until no other purge of the table runs."""
+        name, told = self.manifests.table.id, False
+        while not self._lock.acquire():
+            if self.stopped():
+                raise FatalError(
+                    f"the purge of {name} was stopped while it waited for another one, before it deleted anything"
+                )
+            if not told:
+                self.told(f"another purge of {name} runs; waiting for its end")
+                told = True
+            time.sleep(_LOCK_SECONDS)
+        if told:
+            self._admitted(proof.verify_id)
+
+    def _worked(self, proof: Entry, report: PurgeReport) -> str:
+        """Begin or go on with the batch; return why this run ended."""
+        if self.ledger.last(Stage.SEALED, proof.verify_id) is not None:
+            return "sealed"
+        self._begin(proof, report.batch_id)
+        recover(self.source, self.manifests, proof.verify_id)
+        return self._delete(report) if self._removal is None else self._remove(report, self._removal)
 
     def _made_throttle(self) -> Throttle:
         factors = [
@@ -194,6 +224,7 @@ class Purge:
             )
         if verdict is not Verdict.GO:
             return verdict
+        self._lock.keep()
         if self._throttle.total - paused > _LONG_SECONDS:
             self._admitted(report.verify_id, again=True)
         return None
@@ -227,9 +258,10 @@ class Purge:
         while done < len(left):
             if done and not self._may_go_on(checked):
                 break
-            part = left[done : done + self._throttle.rows(self.options.txn_size)]
-            outcomes |= self._sub_batch(batch_id, part)
-            done += len(part)
+            now = self._throttle.rows(self.options.txn_size * len(self._sources))
+            group = left[done : done + now]
+            outcomes |= self._transactions(batch_id, group)
+            done += len(group)
         settle(self.manifests, batch_id, [row for row in rows if row.row_key in outcomes], outcomes)
         return left[done - 1].position if done < len(left) else rows[-1].position
 
@@ -238,14 +270,26 @@ class Purge:
             self._throttle.wait(_SHORT_SECONDS) is Verdict.GO and time.monotonic() - checked < _FRESH_SECONDS
         )
 
-    def _sub_batch(self, batch_id: str, rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
-        table, began = self.manifests.table, time.monotonic()
-        deleted = set(
-            self.source.guarded_delete(table, batch_id, [(row.row_key, row.row_hash) for row in rows])
-        )
-        self._throttle.worked(len(rows), len(deleted), time.monotonic() - began)
+    def _transactions(self, batch_id: str, rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+        """Delete rows in one transaction of each connection at a time; what became of them."""
+        began, size = time.monotonic(), self.options.txn_size
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+
+        def work(pair: tuple[Source, Sequence[Row]]) -> dict[str, tuple[str, str]]:
+            return self._sub_batch(batch_id, *pair)
+
+        outcomes: dict[str, tuple[str, str]] = {}
+        for done in share_out(work, list(zip(self._sources, parts, strict=False)), len(self._sources)):
+            outcomes |= done
+        deleted = sum(outcome == DELETED for outcome in outcomes.values())
+        self._throttle.worked(len(rows), deleted, time.monotonic() - began)
+        return outcomes
+
+    def _sub_batch(self, batch_id: str, source: Source, rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+        table = self.manifests.table
+        deleted = set(source.guarded_delete(table, batch_id, [(row.row_key, row.row_hash) for row in rows]))
         others = [row.row_key for row in rows if row.row_key not in deleted]
-        present = self.source.present(table, others) if others else set()
+        present = source.present(table, others) if others else set()
         return dict.fromkeys(deleted, DELETED) | {
             key: ("skipped", "changed at the source" if key in present else "gone from the source")
             for key in others

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions, Verdict
+from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.sources.partitions import PartitionAction
 
 FINISHED = "finished"
@@ -29,6 +30,7 @@ class PurgeOptions:
     :param retention: a window that ends later than now minus this is refused.
     :param policy: the table's delete policy; ``mirror`` is refused.
     :param txn_size: rows per source transaction (pt-archiver's name).
+    :param parallel: transactions at a time, each with a connection of its own to the source.
     :param dry_run: print SQL and counts, delete nothing.
     :param require_approval: refuse without an approval of this proof in the ledger.
     :param listed: foreign keys, triggers and unsealed batches that are known and accepted, as the refusal spells them.
@@ -42,6 +44,7 @@ class PurgeOptions:
     retention: timedelta
     policy: DeletePolicy = DeletePolicy.ARCHIVE
     txn_size: int = 1_000
+    parallel: int = 1
     dry_run: bool = False
     require_approval: bool = True
     listed: tuple[str, ...] = ()
@@ -51,6 +54,12 @@ class PurgeOptions:
     method: PurgeMethod = PurgeMethod.ROWS
     partition_action: PartitionAction = PartitionAction.DROP
     throttle: ThrottleOptions = field(default_factory=ThrottleOptions)
+
+    def __post_init__(self) -> None:
+        if self.txn_size < 1 or self.parallel < 1:
+            raise FatalError(
+                f"txn_size is {self.txn_size} and parallel {self.parallel}; a purge needs at least one of each"
+            )
 
 
 @dataclass(slots=True)

@@ -40,14 +40,16 @@ class PurgeSourceOperator(WindowOperator):
     and the space that the table takes at the source.
     Other parameters: :class:`WindowOperator`.
 
-    Between two transactions it waits as long as anything holds it back (docs/throttle.md): replica lag, load, pace, time of
-    day, the Variable ``sentinel``, a row in the state table ``pauses``; ``execution_timeout`` bounds that. A run that
-    ``run_time`` or ``limit`` ends skips what is downstream, so that nothing is sealed; cleared, it goes on with its batch.
+    One purge of a table runs at a time; another one waits for its end. Between two transactions it waits as long as anything
+    holds it back (docs/throttle.md): replica lag, load, pace, time of day, the Variable ``sentinel``, a row in the state
+    table ``pauses``; ``execution_timeout`` bounds that. A run that ``run_time`` or ``limit`` ends skips what is downstream,
+    so that nothing is sealed; cleared, it goes on with its batch.
 
     :param verify_id: the proof to purge by, usually ``{{ ti.xcom_pull(task_ids='verify')['verify_id'] }}``; None: the
         window's newest.
     :param retention: a window that ends later than now minus this is refused.
     :param txn_size: rows per source transaction.
+    :param parallel: transactions at a time, each with a connection of its own to the source.
     :param dry_run: log SQL and counts, delete nothing, skip what is downstream; the param ``dry_run`` does the same.
     :param require_approval: False purges without an approval.
     :param listed: foreign keys, triggers and unsealed batches that are known and accepted, as the refusal spells them.
@@ -86,6 +88,7 @@ class PurgeSourceOperator(WindowOperator):
         retention: timedelta,
         verify_id: str | None = None,
         txn_size: int = 1_000,
+        parallel: int = 1,
         dry_run: bool = False,
         require_approval: bool = True,
         listed: Sequence[str] = (),
@@ -110,6 +113,7 @@ class PurgeSourceOperator(WindowOperator):
         self.retention = retention
         self.verify_id = verify_id
         self.txn_size = txn_size
+        self.parallel = parallel
         self.dry_run_only = dry_run
         self.require_approval = require_approval
         self.listed = listed
@@ -190,6 +194,7 @@ class PurgeSourceOperator(WindowOperator):
             retention=self.retention,
             policy=DeletePolicy(self.delete_policy),
             txn_size=self.txn_size,
+            parallel=self.parallel,
             dry_run=self.dry_run_only or bool((context.get("params") or {}).get("dry_run", False)),
             require_approval=self.require_approval,
             listed=tuple(self.listed),

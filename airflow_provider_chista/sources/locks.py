@@ -9,6 +9,7 @@ from typing import Self
 
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.model import TableId
+from airflow_provider_chista.sources.dbapi import Connection
 from airflow_provider_chista.sources.session import Session
 
 
@@ -26,6 +27,7 @@ class PurgeLock:
         # GET_LOCK takes at most 64 characters.
         self._name = f"chista purge {hashlib.sha256(str(table).encode()).hexdigest()[:40]}"
         self._stack = ExitStack()
+        self._connection: Connection | None = None
         self._held = False
 
     def __enter__(self) -> Self:
@@ -42,9 +44,9 @@ class PurgeLock:
         :raises TransientError: the server does not answer.
         """
         if not self._held:
-            self._stack.close()
-            self._connection = self._stack.enter_context(self._session._own_connection())
-            self._held = bool(self._ask(self._session.lock_sql, (self._name,)))
+            if self._connection is None:
+                self._connection = self._stack.enter_context(self._session._own_connection())
+            self._held = bool(self._ask(self._connection, self._session.lock_sql, (self._name,)))
         return self._held
 
     def keep(self) -> None:
@@ -53,19 +55,21 @@ class PurgeLock:
         :raises TransientError: the connection was lost and another purge of the table has begun meanwhile.
         """
         try:
-            self._ask("SELECT 1", ())
+            assert self._connection is not None
+            self._ask(self._connection, "SELECT 1", ())
         except TransientError:
-            self._held = False
+            self._held, self._connection = False, None
+            self._stack.close()
             if not self.acquire():
                 raise TransientError(
                     f"{self._session.where}: the connection that held the purge lock of {self._table} was lost, and another "
                     "purge of the table has begun. Rows deleted so far are in the purge log; the next try goes on"
                 ) from None
 
-    def _ask(self, sql: str, values: tuple[object, ...]) -> object:
+    def _ask(self, connection: Connection, sql: str, values: tuple[object, ...]) -> object:
         with self._session._translated():
-            cursor = self._session._cursor(self._connection)
+            cursor = self._session._cursor(connection)
             cursor.execute(sql, values)
             found = cursor.fetchall()[0][0]
-            self._connection.commit()
+            connection.commit()
             return found

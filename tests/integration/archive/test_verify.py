@@ -7,30 +7,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
 
-from airflow_provider_chista.archive.check import Check, CheckOptions, Mode, check
+from airflow_provider_chista.archive.check import Mode
 from airflow_provider_chista.archive.create import create
 from airflow_provider_chista.archive.ledger import Author, Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.parts import cut
 from airflow_provider_chista.archive.settle import DELETED, settle
-from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
 from airflow_provider_chista.canonical import parse_key, sort_key
-from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.keyrange import EVERY_KEY, KeyRange
 from airflow_provider_chista.model import TableId
-from airflow_provider_chista.sources.base import Source
 from tests.integration.archive.conftest import Store
 from tests.integration.support import services
 from tests.integration.support.engines import ENGINES, Engine
+from tests.integration.support.pairs import Pair
 
 ROWS = 1_000
 TABLES = {
@@ -42,13 +38,6 @@ TABLES = {
 RUN = Author("archive", "a run", "verify", 1)
 
 
-def stored(value: Any) -> Any:
-    """A value of a source's driver as ClickHouse's takes it: moments in UTC."""
-    if isinstance(value, date):
-        return datetime.combine(value, value.time() if isinstance(value, datetime) else time.min, UTC)
-    return value
-
-
 def keys_of(name: str) -> list[tuple[Any, ...]]:
     """Keys with negative numbers, few different first values, fractions, and letters that collations order in their way."""
     if name == "numbers":
@@ -58,69 +47,6 @@ def keys_of(name: str) -> list[tuple[Any, ...]]:
     if name == "moments":
         return [(f"2024-01-01 {n // 60 % 24:02}:{n % 60:02}:00.{n:06}",) for n in range(ROWS)]
     return [(f"{'aAäzZ'[n % 5]}{n:05}",) for n in range(ROWS)]
-
-
-@dataclass
-class Pair:
-    """A table at the source and an equal one in ClickHouse."""
-
-    engine: Engine
-    source: Source
-    store: Store
-    table: TableId
-    author: Author = field(default_factory=Author)
-    caught_up: int = 0
-    stopped: Callable[[], bool] = lambda: False
-    told: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        types = probe(self.store.client)
-        self.target = TableId(
-            f"{self.store.database}_{self.engine.flavour}", f"{self.table.name}_{services.token()}"
-        )
-        made = create(self.source, self.store.client, types, self.table, self.target, Choices())
-        self.manifests = Manifests(self.store.control, types, made.table, self.target)
-        self.ledger = Ledger(
-            self.store.control, f"{self.engine.flavour}:{self.table}", self.target, None, self.author
-        )
-        columns = [column.name for column in made.table.columns]
-        rows = [
-            [*map(stored, row), 1]
-            for row in self.engine.query(f"SELECT {', '.join(columns)} FROM {self.table}")
-        ]
-        self.store.client.insert(str(self.target), rows, column_names=[*columns, "_chista_version"])
-
-    def damage(self, *statements: str) -> None:
-        for statement in statements:
-            self.store.client.command(statement.format(t=sql.table(self.target)))
-
-    def _catch_up(self) -> None:
-        self.caught_up += 1
-
-    def verify(self, **options: Any) -> Proof:
-        return verify(
-            self.source, self.manifests, self.ledger, None, catch_up=self._catch_up, stopped=self.stopped,
-            options=VerifyOptions(**options), log=self.told.append,
-        )  # fmt: skip
-
-    def check(self, **options: Any) -> Check:
-        return check(
-            self.source, self.manifests, self.ledger, None, CheckOptions(**options), catch_up=self._catch_up,
-            stopped=self.stopped, log=self.told.append,
-        )  # fmt: skip
-
-    def stages(self) -> list[str]:
-        rows = self.store.control.rows(
-            f"SELECT stage FROM {self.store.control.name('ledger')} WHERE target = {{target:String}} ORDER BY at",
-            {"target": str(self.target)},
-        )
-        return [row["stage"] for row in rows]
-
-    def row_keys(self) -> list[str]:
-        keys = [key for chunk in self.source.hashes(self.manifests.table, None) for key, _ in chunk]
-        kinds = self.manifests.table.key_kinds
-        assert keys == sorted(keys, key=lambda key: sort_key(parse_key(kinds, key)))
-        return keys
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -141,7 +67,9 @@ def schema(request: pytest.FixtureRequest, stack_env: dict[str, str]) -> Iterato
 def pairs(schema: tuple[Engine, str], store: Store) -> Iterator[Callable[..., Pair]]:
     engine, name = schema
     with engine.source() as source:
-        yield lambda table, **more: Pair(engine, source, store, TableId(name, table), **more)
+        yield lambda table, **more: Pair(
+            engine, source, store.client, store.control, store.database, TableId(name, table), **more
+        )
     store.client.command(f"DROP DATABASE IF EXISTS {store.database}_{engine.flavour}")
 
 
@@ -257,13 +185,13 @@ def test_nobody_goes_on_with_what_is_not_theirs(pairs: Callable[..., Pair], othe
     pair.stopped = lambda: False
     if other == "another run":
         pair.ledger = Ledger(
-            pair.store.control, "", pair.target, None, Author("archive", "another run", "verify", 1)
+            pair.control, "", pair.target, None, Author("archive", "another run", "verify", 1)
         )
     if other == "changed columns":
         pair.engine.execute(f"ALTER TABLE {pair.table} ADD COLUMN more{services.token()} INT")
-        types = probe(pair.store.client)
-        table = create(pair.source, pair.store.client, types, pair.table, pair.target, Choices()).table
-        pair.manifests = Manifests(pair.store.control, types, table, pair.target)
+        types = probe(pair.client)
+        table = create(pair.source, pair.client, types, pair.table, pair.target, Choices()).table
+        pair.manifests = Manifests(pair.control, types, table, pair.target)
     read = _read_ranges(pair)
     assert pair.verify(part_rows=100).rows == ROWS
     assert len(read) == 10
@@ -277,8 +205,8 @@ def test_sums_lead_to_the_rows_that_differ(pairs: Callable[..., Pair]) -> None:
         pair.check(mode=Mode.DIGEST, part_rows=100, masked=True)
     assert len(read) == 2  # one part, twice
     assert pair.stages() == [Stage.MISMATCHED]
-    shown = pair.store.control.rows(
-        f"SELECT source_values, archive_values FROM {pair.store.control.name('mismatches')} WHERE target = {{t:String}}",
+    shown = pair.control.rows(
+        f"SELECT source_values, archive_values FROM {pair.control.name('mismatches')} WHERE target = {{t:String}}",
         {"t": str(pair.target)},
     )[0]
     assert all(value.startswith("sha256:") for value in shown["archive_values"][:2])
