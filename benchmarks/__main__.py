@@ -1,5 +1,6 @@
 """Measure drain, proof and purge: ``make bench``, or
-``python -m benchmarks [--rows N] [--rounds N] [--part PART] [avro|drain|live|purge|restore|rowhash]``.
+``python -m benchmarks [--rows N] [--rounds N] [--part PART]
+[avro|drain|live|purge|restore|rowhash|verify|verify-memory]``.
 
 Machines are noisy, so every figure stands beside others that were measured in the same round, and the ratio is what counts:
 
@@ -9,8 +10,11 @@ Machines are noisy, so every figure stands beside others that were measured in t
 * ``avro``: records a second that are decoded from JSON and from Avro; only by name, since it needs the stack's registry;
 * ``live``: per source, the time from a commit to the row in ClickHouse, with ``rows`` changes at 1,000 a second on each;
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
-  with its purge log;
+  with its purge log, over one connection and over two; on MariaDB of pt-archiver;
 * ``restore``: per source, rows/s from ClickHouse back to the source, compared before each commit;
+* ``verify``: per source, rows/s of a proof beside the engine's own client that streams the same hashes to nowhere; of a
+  digest, and of a proof that fails with 1 % of the rows named, on PostgreSQL beside reladiff;
+* ``verify-memory``: peak memory of a new process that proves ``rows`` rows, and of one with a tenth; only by name;
 * ``rowhash``: per source, rows/s of streaming row hashes, and of a query with the same functions written by hand; rows/s of
   one thread of ClickHouse over what it stored.
 
@@ -24,7 +28,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from benchmarks import avro, live, purge, restore, rowhash
+from benchmarks import avro, live, purge, restore, rowhash, verify
 from benchmarks.drain.parts import PARTS
 from benchmarks.drain.report import machine, table
 
@@ -34,7 +38,11 @@ SUITES: dict[str, Callable[[int], dict[str, float]]] = {
     "purge": purge.measure,
     "restore": restore.measure,
     "rowhash": rowhash.measure,
+    "verify": verify.measure,
+    "verify-memory": verify.memory,
 }
+BY_NAME = frozenset({"avro", "verify-memory"})
+"""Suites that run only when they are named."""
 ROWS = {
     "avro": 100_000,
     "drain": 1_000_000,
@@ -42,6 +50,8 @@ ROWS = {
     "purge": 200_000,
     "restore": 100_000,
     "rowhash": 200_000,
+    "verify": 300_000,
+    "verify-memory": 10_000_000,
 }
 
 
@@ -51,7 +61,9 @@ def main() -> None:
         prog="python -m benchmarks", description="Measure drain, proof and purge."
     )
     parser.add_argument(
-        "suites", nargs="*", help=f"what to measure, of {', '.join(ROWS)}; by default all but avro"
+        "suites",
+        nargs="*",
+        help=f"what to measure, of {', '.join(ROWS)}; by default all but {', '.join(sorted(BY_NAME))}",
     )
     parser.add_argument(
         "--rows", type=int, help="rows or records of each measurement; by default a million of the drain"
@@ -59,7 +71,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--part", action="append", choices=PARTS, help="part of the drain's; all by default")
     arguments = parser.parse_args()
-    for name in arguments.suites or [name for name in ROWS if name != "avro"]:
+    for name in arguments.suites or [name for name in ROWS if name not in BY_NAME]:
         rows = arguments.rows or ROWS[name]
         print(f"\n{name}: {rows:,} rows, {arguments.rounds} rounds\n{machine()}", flush=True)
         if name == "drain":
@@ -79,7 +91,7 @@ def _suite(name: str, rows: int, count: int) -> None:
     print("median (minimum to maximum)")
     for figure in rounds[0]:
         values = [result[figure] for result in rounds]
-        unit = "" if "ratio" in figure or figure.endswith(", ms") else " rows/s"
+        unit = "" if "ratio" in figure or figure.endswith((", ms", ", MiB")) else " rows/s"
         text = ".2f" if "ratio" in figure else ",.0f"
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"  {figure:<48} {middle:>12{text}}{unit} ({low:{text}} to {high:{text}})")
