@@ -1,8 +1,8 @@
 """The ledger: what happened to each window of each table, who did it, and the proof; append-only, in ClickHouse.
 
 Stages of a window: ``repaired`` where rows had to be mended, ``verified`` or ``mismatched``, ``approved`` or ``rejected``,
-``intent``, ``deleted``, ``sealed``, ``restored``. A proof is named by its ``verify_id``; approval and purge refer to that
-proof and to no other.
+``intent``, ``deleted``, ``sealed``, ``restored``; of a table: ``audited``. A proof is named by its ``verify_id``; approval
+and purge refer to that proof and to no other.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Stage(StrEnum):
     DELETED = "deleted"
     SEALED = "sealed"
     RESTORED = "restored"
+    AUDITED = "audited"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,11 @@ class Manifests:
         statement = (
             f"INSERT INTO {self.control.name('manifest')} (verify_id, position, row_key, row_hash, version)"
             f" SELECT {{verify_id:String}}, rowNumberInAllBlocks(), {_KEY}, {_HASH}, {_VERSION} FROM ("
-            f"SELECT {self._row_key} AS {_KEY}, {self._row_hash} AS {_HASH}, {sql.ROW}.{layout.VERSION} AS {_VERSION}"
-            f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}{'' if purged else kept}"
+            f"{self.shown(window)}{'' if purged else kept}"
             f" ORDER BY {rowhash.order_by(self.types, self.table, f'{sql.ROW}.')}"
             ") SETTINGS max_insert_threads = 1, insert_deduplicate = 0"
         )
-        parameters = {"verify_id": verify_id, "target": str(self.target), **self._bounds(window)}
+        parameters = {"verify_id": verify_id, "target": str(self.target), **self.bounds(window)}
         self.control.execute(statement, parameters, f"freezing the manifest of {self.target}")
         found = self.control.rows(
             f"SELECT count() AS n, uniqExact(position) AS positions, uniqExact(row_key) AS keys"
@@ -77,6 +76,13 @@ class Manifests:
                 f"{found['keys']} keys; the table's sorting key is not the primary key of {self.table.id}"
             )
         return int(found["n"])
+
+    def shown(self, window: Window | None) -> str:
+        """SELECT of the rows visible in a window: ``_chista_key``, ``_chista_hash``, ``_chista_row_version``."""
+        return (
+            f"SELECT {self._row_key} AS {_KEY}, {self._row_hash} AS {_HASH}, {sql.ROW}.{layout.VERSION} AS {_VERSION}"
+            f" FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}"
+        )
 
     def write(self, verify_id: str, rows: Sequence[Row]) -> None:
         """Add entries to a manifest."""
@@ -208,11 +214,15 @@ class Manifests:
 
     def fields(self, row_keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
         """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
-        texts = ", ".join(rowhash.field(self.types, column, f"{sql.ROW}.") for column in self.table.hashed)
-        return {
-            row[0]: tuple(None if text == "~" else text for text in row[1:])
-            for row in self._of_keys(row_keys, texts)
-        }
+        return {row[0]: _values(row[1:]) for row in self._of_keys(row_keys, self._texts)}
+
+    def held_as(self, row_keys: Sequence[str], hashes: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        """As :meth:`fields`, of any version that the table still holds, hidden ones included, with one of these hashes."""
+        wanted = ", ".join(map(sql.literal, hashes))
+        if not hashes:
+            return {}
+        rows = self._of_keys(row_keys, self._texts, final="", ending=f" AND {self._row_hash} IN ({wanted})")
+        return {row[0]: _values(row[1:]) for row in rows}
 
     def _of_keys(
         self, row_keys: Sequence[str], selected: str, *, final: str = " FINAL", ending: str = ""
@@ -240,11 +250,15 @@ class Manifests:
     def count(self, window: Window | None) -> int:
         """Visible rows of the window in the archive, purged ones included."""
         statement = f"SELECT count() AS n FROM {sql.table(self.target)} AS {sql.ROW} FINAL WHERE {self._predicate(window)}"
-        return int(self.control.rows(statement, self._bounds(window))[0]["n"])
+        return int(self.control.rows(statement, self.bounds(window))[0]["n"])
 
     @property
     def _row_key(self) -> str:
         return rowhash.row_key(self.types, self.table, f"{sql.ROW}.")
+
+    @property
+    def _texts(self) -> str:
+        return ", ".join(rowhash.field(self.types, column, f"{sql.ROW}.") for column in self.table.hashed)
 
     @property
     def _row_hash(self) -> str:
@@ -262,7 +276,8 @@ class Manifests:
             )
         return template.format(c=f"{sql.ROW}.{sql.identifier(column.name)}")
 
-    def _bounds(self, window: Window | None) -> dict[str, str]:
+    def bounds(self, window: Window | None) -> dict[str, str]:
+        """Parameters of :meth:`shown`."""
         if window is None:
             return {}
         start, end = window.bounds(self.table.column(window.column).archived_as)
@@ -274,3 +289,8 @@ class Manifests:
     def _keys(self, row_keys: Sequence[str]) -> ExternalData:
         kinds = self.table.key_kinds
         return key_file("wanted", self.types, self.table, [parse_key(kinds, key) for key in row_keys])
+
+
+def _values(texts: Sequence[str]) -> tuple[str | None, ...]:
+    """Canonical field texts, None for NULL."""
+    return tuple(None if text == "~" else text for text in texts)

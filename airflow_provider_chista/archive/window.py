@@ -6,6 +6,7 @@ the fix, never an empty or unbounded archive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -35,6 +36,9 @@ class RunDates:
     interval: tuple[datetime, datetime] | None
     logical_date: datetime | None
     run_after: datetime | None = None
+
+
+_NAME = re.compile(r"(.*):(\d{4}-\d\d-\d\dT[^/]*)/([^/]*)", re.DOTALL)
 
 
 def resolve(column: str | None, start: Bound, end: Bound, run: RunDates) -> Window | None:
@@ -93,6 +97,19 @@ def parse_bound(value: Bound) -> datetime:
 def name(window: Window | None) -> str:
     """The window's name in the ledger: ``column:start/end``, or ``all`` for a whole table."""
     return f"{window.column}:{window.start.isoformat()}/{window.end.isoformat()}" if window else "all"
+
+
+def named(text: str) -> Window | None:
+    """The window of a :func:`name`; None for ``all``.
+
+    :raises FatalError: the text is no name of a window.
+    """
+    if text == "all":
+        return None
+    match = _NAME.fullmatch(text)
+    if match is None:
+        raise FatalError(f"{text!r} is no name of a window; was the ledger changed by hand?")
+    return Window(match[1], parse_bound(match[2]), parse_bound(match[3]))
 
 
 def require_older(window: Window | None, retention: timedelta, now: datetime) -> None:

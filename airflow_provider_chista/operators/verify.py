@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive import barrier
-from airflow_provider_chista.archive.catchup import TableDrain
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.verify import verify
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import describe
@@ -58,34 +56,20 @@ class VerifyArchiveOperator(WindowOperator):
             window = self.window(context)
             table = services.followed(name, target)
             self.log.info("verifying %s of %s against %s", describe(window), name, target)
-
-            def catch_up() -> None:
-                drain = TableDrain(
-                    services.kafka,
-                    services.control.client,
-                    services.control,
-                    services.types,
-                    table,
-                    target,
-                    self.topic_prefix,
-                    DeletePolicy.ARCHIVE,
-                    refresh=lambda lacking: services.followed(name, target, lacking),
-                    stopped=self._stop.is_set,
-                    avro=services.avro,
-                )
-                capture = services.capture(self.connector, self.topic_prefix)
-                drain.run(
-                    barrier.wait(
-                        capture, drain.topics, timeout=self.catch_up_timeout, stopped=self._stop.is_set
-                    )
-                )
-
             proof = verify(
                 services.source,
                 services.manifests(table, target),
                 services.ledger(name, target, window, author(context)),
                 window,
-                catch_up=catch_up,
+                catch_up=partial(
+                    services.catch_up,
+                    name,
+                    target,
+                    connector=self.connector,
+                    topic_prefix=self.topic_prefix,
+                    timeout=self.catch_up_timeout,
+                    stopped=self._stop.is_set,
+                ),
                 repairs=self.max_repairs if self.repair else 0,
                 log=self.log.info,
             )
