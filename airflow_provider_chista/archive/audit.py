@@ -272,6 +272,12 @@ class Audit:
                 found = f"{look.count(finding)} {told}: {'; '.join(examples)}"
                 if look.unsound and finding != "extra":
                     found += f". Batches that do not give their sealed digest: {_batches(look.unsound)}"
+                changed = {b.schema for b in look.unsound} - {self.manifests.table.fingerprint}
+                if changed and finding == "differing":
+                    found += (
+                        ". Columns changed since their proofs: values that are written in another way since (more digits "
+                        "behind the point) differ without being damaged"
+                    )
                 report.find(f"{finding} rows", found, remedy)
 
     def _name(

@@ -69,7 +69,8 @@ class Batch:
     """A sealed purge batch, as the ledger has it.
 
     :param window: of its rows; None: the whole table.
-    :param columns: names of the columns that its row hashes cover; empty when the ledger lacks the proof's entry.
+    :param columns: names of the columns that its row hashes cover, and :param schema: their fingerprint; empty when the
+        ledger lacks the proof's entry.
     """
 
     batch_id: str
@@ -77,6 +78,7 @@ class Batch:
     rows: int
     digest: str
     columns: tuple[str, ...]
+    schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +101,19 @@ class Evidence:
             the whole table is in every range.
         """
         rows = self.rows(
-            "SELECT batch_id, window, rows, digest, columns FROM"
+            "SELECT batch_id, window, rows, digest, columns, schema FROM"
             " (SELECT batch_id, min(at) AS since, argMin(window, at) AS window, argMin(rows, at) AS rows,"
             f" argMin(digest, at) AS digest, argMin(verify_id, at) AS verify_id FROM {self.control.name('ledger')}"
             " WHERE target = {target:String} AND stage = {sealed:String} GROUP BY batch_id) AS s LEFT JOIN"
-            " (SELECT verify_id, argMax(JSONExtract(detail, 'columns', 'Array(String)'), at) AS columns"
+            " (SELECT verify_id, argMax(JSONExtract(detail, 'columns', 'Array(String)'), at) AS columns,"
+            " argMax(JSONExtractString(detail, 'schema'), at) AS schema"
             f" FROM {self.control.name('ledger')} WHERE target = {{target:String}} AND stage = {{verified:String}}"
             " GROUP BY verify_id) AS v USING (verify_id) ORDER BY since, batch_id",
             {"sealed": str(Stage.SEALED), "verified": str(Stage.VERIFIED)},
         )
         batches = [
-            Batch(batch_id, windows.named(window), count, digest, tuple(columns))
-            for batch_id, window, count, digest, columns in rows
+            Batch(batch_id, windows.named(window), count, digest, tuple(columns), schema)
+            for batch_id, window, count, digest, columns, schema in rows
         ]
         first, last = start or datetime.min.replace(tzinfo=UTC), end or datetime.max.replace(tzinfo=UTC)
         return [b for b in batches if b.window is None or (b.window.end > first and b.window.start < last)]
