@@ -111,12 +111,12 @@ class AuditReport:
 def archived_tables(control: Control, flavour: str) -> dict[TableId, TableId]:
     """Archive table to source table, of all that the ledger knows of an engine."""
     rows = control.rows(
-        f"SELECT target, argMax(source, at) AS source FROM {control.name('ledger')}"
+        f"SELECT target, argMax(source, at) AS newest FROM {control.name('ledger')}"
         " WHERE startsWith(source, {engine:String}) GROUP BY target ORDER BY target",
         {"engine": f"{flavour}:"},
     )
     return {
-        TableId.parse(row["target"]): TableId.parse(row["source"].removeprefix(f"{flavour}:")) for row in rows
+        TableId.parse(row["target"]): TableId.parse(row["newest"].removeprefix(f"{flavour}:")) for row in rows
     }
 
 

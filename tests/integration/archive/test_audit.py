@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_chista.archive.audit import TableReport
 from airflow_provider_chista.clickhouse import sql
+from airflow_provider_chista.clickhouse.ddl import view_of
 from airflow_provider_chista.model import Window
+from airflow_provider_chista.operators.audit import AuditArchiveOperator
 from tests.integration.archive.conftest import Store
 from tests.integration.support.archives import Archive, archives
 from tests.integration.support.engines import connector
+from tests.integration.support.tasks import context
 from tests.unit.docs.pages import blocks, page
 
 TABLES = {
@@ -47,6 +51,20 @@ def made(request: pytest.FixtureRequest, store: Store) -> Iterator[Archive]:
             for window in (JANUARY, FEBRUARY):
                 archive.seal(window)
             yield archive
+
+
+Task = Callable[..., tuple[AuditArchiveOperator, Any]]
+
+
+@pytest.fixture
+def task(made: Archive, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """The audit as a task that may catch up, and its context."""
+    monkeypatch.setenv("AIRFLOW__CHISTA__STATE_DATABASE", made.control.database)
+    given = {
+        "task_id": "audit", "source_conn_id": f"{made.engine.flavour}_verify", "tables": {str(made.id): str(made.target)},
+        "connector": made.connector.name, "topic_prefix": made.connector.name, "window_start": "", "window_end": "",
+    }  # fmt: skip
+    return lambda **more: (AuditArchiveOperator(**{**given, **more}), context())
 
 
 def counts(report: TableReport) -> dict[str, int]:
@@ -99,6 +117,27 @@ def test_an_honest_archive_is_sound_and_the_ledger_says_so(made: Archive) -> Non
     total = [sum(int(word[at : at + 16], 16) for word in words) % 2**64 for at in (0, 16)]
     assert report.digest == f"{COUNT}:{total[0]:016x}{total[1]:016x}"
     assert json.loads(entry["detail"])["findings"] == []
+
+
+def test_the_task_audits_what_the_ledger_knows_of_the_engine(made: Archive, task: Task) -> None:
+    operator, ran = task(tables=None)
+    summary = operator.execute(ran)
+    assert (summary["findings"], list(summary["tables"])) == (0, [str(made.target)])
+    assert summary["tables"][str(made.target)]["proven"] == COUNT
+    assert json.loads(json.dumps(summary)) == summary == ran["ti"].pushed["audit"]
+    entry = made.control.rows(
+        f"SELECT run_id, source FROM {made.control.name('ledger')} WHERE verify_id = {{id:String}}",
+        {"id": summary["tables"][str(made.target)]["audit_id"]},
+    )
+    assert entry == [{"run_id": ran["ti"].run_id, "source": f"{made.engine.flavour}:{made.id}"}]
+
+    known = {f"{made.connector.schema}.gone": "archive.gone", str(made.id): str(made.target)}
+    operator, ran = task(tables=known)
+    with pytest.raises(
+        AirflowFailException, match=r"found 1 things wrong with archive.gone: .* not audited: archive.gone"
+    ):
+        operator.execute(ran)
+    assert ran["ti"].pushed["audit"]["tables"][str(made.target)]["findings"] == []
 
 
 def test_a_range_of_windows_is_audited_alone(made: Archive) -> None:
@@ -188,11 +227,12 @@ def test_the_question_of_the_documentation_is_answered(made: Archive) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_each_kind_of_damage_is_found_and_named(made: Archive) -> None:
+def test_each_kind_of_damage_is_found_and_named(made: Archive, task: Task) -> None:
+    """All of it in the second window."""
     target, control = sql.table(made.target), made.control
     for statement in (
         f"ALTER TABLE {target} UPDATE name = 'forged' WHERE id = 1 SETTINGS mutations_sync = 2",
-        f"DELETE FROM {target} WHERE id = 2",
+        f"DELETE FROM {target} WHERE id = 9",
         f"ALTER TABLE {target} DELETE WHERE id = 3 SETTINGS mutations_sync = 2",
         f"ALTER TABLE {control.name('purged')} UPDATE row_hash = upper(row_hash) WHERE target = '{made.target}'"
         " AND row_key = '101' SETTINGS mutations_sync = 2",
@@ -206,21 +246,54 @@ def test_each_kind_of_damage_is_found_and_named(made: Archive) -> None:
     write(made, 7, "n7", _chista_deleted=1)
     write(made, 5000, "forged", "2024-02-29")
     write(made, 5001, "outside", "2024-03-01")
-    report = made.audit()
+    report = made.audit(caught_up=False)
     found = mismatches(made, report)
     assert {key: finding for key, (finding, *_) in found.items()} == {
-        "1": "differing", "2": "missing", "3": "missing", "5": "differing", "7": "missing", "5000": "extra",
+        "1": "differing", "9": "missing", "3": "missing", "5": "differing", "7": "missing", "5000": "extra",
         "101": "evidence", "103": "evidence",
     }  # fmt: skip
     assert counts(report) == counts(report) | {"missing": 3, "differing": 2, "extra": 1, "evidence": 2}
     # The columns are known where the table still holds the proven row.
     assert found["5"][1:] == (["name", "day"], ["5", "2:n5", "2024-02-01"], ["5", "5:newer", "2024-01-31"])
-    assert found["2"][1:] == ([], [], [])
+    assert found["9"][1:] == ([], [], [])
     checks = {finding.check: str(finding) for finding in report.findings}
     assert set(checks) == {"altered evidence", "missing rows", "differing rows", "extra rows"}
     assert "keys 101, 103" in checks["altered evidence"]
     assert "key 1; key 5 (in name, day)" in checks["differing rows"]
     assert "3 purged rows" in checks["missing rows"]
-    assert "key 2; key 3; key 7" in checks["missing rows"]
+    assert "key 3; key 7; key 9" in checks["missing rows"]
     assert "key 5000" in checks["extra rows"]
     assert json.loads(audits(made)[-1]["detail"])["findings"] == sorted(checks)
+    assert made.audit(end=FEBRUARY.start).findings == []
+
+    failing, ran = task()
+    with pytest.raises(
+        AirflowFailException, match=r"\(1\) \[error\] altered evidence: .* \(4\) \[error\] extra rows"
+    ):
+        failing.execute(ran)
+    assert ran["ti"].pushed["audit"]["tables"][str(made.target)]["missing"] == 3
+
+
+def test_a_column_that_is_gone_from_the_source_is_still_proven(made: Archive) -> None:
+    made.engine.execute(f"ALTER TABLE {made.id} DROP COLUMN name")
+    made.followed()
+    report = made.audit(end=FEBRUARY.start)
+    assert report.findings == []
+    assert report.proven == COUNT // 2 - 6
+    # Gone from the archive too, it cannot be proven any more.
+    made.client.command(f"DROP VIEW {sql.table(view_of(made.target))}")
+    made.client.command(f"ALTER TABLE {sql.table(made.target)} DROP COLUMN name")
+    made.followed()
+    (finding,) = made.audit(end=FEBRUARY.start).findings
+    assert finding.check == "lost columns"
+    assert "has no columns name any more, which the proofs of 1 batches cover" in finding.found
+
+
+def test_a_digest_in_the_ledger_that_was_changed_is_found(made: Archive) -> None:
+    made.client.command(
+        f"ALTER TABLE {made.control.name('ledger')} UPDATE digest = replaceOne(digest, ':', ':f') WHERE stage = 'sealed'"
+        f" AND target = '{made.target}' AND startsWith(window, 'day:2024-01') SETTINGS mutations_sync = 2"
+    )
+    found = {finding.check: finding.found for finding in made.audit(end=FEBRUARY.start).findings}
+    assert "it is the ledger's entry that is not as it was sealed" in found["altered evidence"]
+    made.client.command(f"DROP TABLE {sql.table(made.target)}")
