@@ -245,17 +245,20 @@ class Audit:
     def _find_damage(self, report: TableReport, look: Look, inspections: Sequence[Inspection]) -> None:
         """Rows of the archive that are not as they should be, by what is wrong with them."""
         see = f"state table mismatches, verify_id {report.audit_id}"
+        bring_back = (
+            "bring them back from a backup of ClickHouse, or from older versions of the table where they are still held "
+            "(read it without FINAL, before it is merged), with the version that purged has"
+        )
         for finding, told, remedy in (
             (
                 "missing",
                 "purged rows are not in the archive any more",
-                "bring them back from a backup of ClickHouse, or from older versions of the table where they are still held "
-                f"(read it without FINAL, before it is merged), with the version that purged has; {see}",
+                f"{bring_back}; {see}",
             ),
             (
                 "differing",
                 "purged rows are not in the archive as they were proven",
-                f"as for missing rows; source_values has the proven values where the table still holds them; {see}",
+                f"{bring_back}; source_values has the proven values where the table still holds them: {see}",
             ),
             (
                 "extra",
