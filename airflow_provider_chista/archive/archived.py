@@ -140,11 +140,15 @@ class Archived:
 
     def fields(self, row_keys: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
         """Canonical field texts (None: NULL) of the visible rows among these keys, by row key."""
-        texts = ", ".join(rowhash.field(self.types, column, f"{sql.ROW}.") for column in self.table.hashed)
-        return {
-            row[0]: tuple(None if text == "~" else text for text in row[1:])
-            for row in self._of_keys(row_keys, texts)
-        }
+        return {row[0]: _values(row[1:]) for row in self._of_keys(row_keys, self._texts)}
+
+    def held_as(self, row_keys: Sequence[str], hashes: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
+        """As :meth:`fields`, of any version that the table still holds, hidden ones included, with one of these hashes."""
+        if not hashes:
+            return {}
+        wanted = ", ".join(map(sql.literal, hashes))
+        rows = self._of_keys(row_keys, self._texts, final="", ending=f" AND {self._row_hash} IN ({wanted})")
+        return {row[0]: _values(row[1:]) for row in rows}
 
     def count(self, window: Window | None) -> int:
         """Visible rows of the window in the archive, purged ones included."""
@@ -174,6 +178,10 @@ class Archived:
     @property
     def _row_key(self) -> str:
         return rowhash.row_key(self.types, self.table, f"{sql.ROW}.")
+
+    @property
+    def _texts(self) -> str:
+        return ", ".join(rowhash.field(self.types, column, f"{sql.ROW}.") for column in self.table.hashed)
 
     @property
     def _row_hash(self) -> str:
@@ -217,3 +225,8 @@ class Archived:
     def _keys(self, row_keys: Sequence[str]) -> ExternalData:
         kinds = self.table.key_kinds
         return key_file("wanted", self.types, self.table, [parse_key(kinds, key) for key in row_keys])
+
+
+def _values(texts: Sequence[str]) -> tuple[str | None, ...]:
+    """Canonical field texts, None for NULL."""
+    return tuple(None if text == "~" else text for text in texts)

@@ -1,8 +1,9 @@
 """The ledger: what happened to each window of each table, who did it, and the proof; append-only, in ClickHouse.
 
 Stages of a window: ``begun`` where a comparison has several parts, ``repaired`` where rows had to be mended, ``verified`` or
-``mismatched``, ``approved`` or ``rejected``, ``intent``, ``deleted``, ``sealed``, ``restored``; ``checked`` is a comparison
-that is no proof. A proof is named by its ``verify_id``; approval and purge refer to that proof and to no other.
+``mismatched``, ``approved`` or ``rejected``, ``intent``, ``deleted``, ``sealed``, ``restored``; of a table: ``audited``;
+``checked`` is a comparison that is no proof. A proof is named by its ``verify_id``; approval and purge refer to that
+proof and to no other.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Stage(StrEnum):
     DELETED = "deleted"
     SEALED = "sealed"
     RESTORED = "restored"
+    AUDITED = "audited"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,9 @@ class RunDates:
     run_after: datetime | None = None
 
 
+_NAME = re.compile(r"(.*):(\d{4}-\d\d-\d\dT[^/]*)/([^/]*)", re.DOTALL)
+
+
 def resolve(column: str | None, start: Bound, end: Bound, run: RunDates) -> Window | None:
     """The window of a run; None when the table has no time column and is archived whole.
 
@@ -96,16 +99,25 @@ def name(window: Window | None) -> str:
     return f"{window.column}:{window.start.isoformat()}/{window.end.isoformat()}" if window else "all"
 
 
-_NAME = re.compile(r"(?P<column>.*):(?P<start>\d+-\d\d-\d\dT[^/]+)/(?P<end>[^/]+)", re.DOTALL)
+def named(text: str) -> Window | None:
+    """The window of a :func:`name`; None for ``all``.
+
+    :raises FatalError: the text is no name of a window.
+    """
+    if text == "all":
+        return None
+    match = _NAME.fullmatch(text)
+    if match is None:
+        raise FatalError(f"{text!r} is no name of a window; was the ledger changed by hand?")
+    return Window(match[1], parse_bound(match[2]), parse_bound(match[3]))
 
 
-def overlap(named: str, window: Window | None) -> bool:
-    """Whether the window of a name in the ledger may have rows of a window; those of another column may."""
-    found = _NAME.fullmatch(named)
-    if window is None or found is None or found["column"] != window.column:
+def overlap(text: str, window: Window | None) -> bool:
+    """Whether the window of a :func:`name` may have rows of a window; those of another column may."""
+    other = named(text)
+    if window is None or other is None or other.column != window.column:
         return True
-    start, end = (datetime.fromisoformat(found[bound]) for bound in ("start", "end"))
-    return start < window.end and window.start < end
+    return other.start < window.end and window.start < other.end
 
 
 def require_older(window: Window | None, retention: timedelta, now: datetime) -> None:

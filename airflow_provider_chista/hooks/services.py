@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
 from airflow.sdk.configuration import conf
 
+from airflow_provider_chista.archive import barrier
 from airflow_provider_chista.archive.barrier import Capture
+from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.ledger import Author, Ledger
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
 from airflow_provider_chista.clickhouse.ddl import adopted, follow
@@ -142,6 +145,36 @@ class Services:
     def capture(self, connector: str, prefix: str) -> Capture:
         """A connector with the systems around it."""
         return Capture(self.source, self.connect, self.kafka, connector, prefix, self.avro)
+
+    def catch_up(
+        self,
+        name: TableId,
+        target: TableId,
+        *,
+        connector: str,
+        topic_prefix: str,
+        timeout: float,
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Bring an archive table to the source's present state: a barrier, then a drain to it.
+
+        :param timeout: seconds that the connector may take for the barrier.
+        """
+        drain = TableDrain(
+            self.kafka,
+            self.control.client,
+            self.control,
+            self.types,
+            self.followed(name, target),
+            target,
+            topic_prefix,
+            DeletePolicy.ARCHIVE,
+            refresh=lambda lacking: self.followed(name, target, lacking),
+            stopped=stopped,
+            avro=self.avro,
+        )
+        capture = self.capture(connector, topic_prefix)
+        drain.run(barrier.wait(capture, drain.topics, timeout=timeout, stopped=stopped))
 
     def manifests(self, table: Table, target: TableId) -> Manifests:
         """Manifests of an archive table."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive import barrier
-from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.check import CheckOptions, Mode, check
 from airflow_provider_chista.archive.connector import evidence
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.verify import PART_ROWS, Proof, VerifyOptions, verify
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.services import Services
 from airflow_provider_chista.keyrange import KeyRange
-from airflow_provider_chista.model import Table, Window, describe
+from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators.base import WindowOperator, author
 
 
@@ -108,7 +105,15 @@ class VerifyArchiveOperator(WindowOperator):
             what = f"{describe(window)}{f', {chosen.mode} {chosen.chosen}'.rstrip() if chosen else ''}"
             self.log.info("verifying %s of %s against %s", what, name, target)
             shared: dict[str, Any] = {
-                "catch_up": lambda: self._catch_up(services, table),
+                "catch_up": partial(
+                    services.catch_up,
+                    name,
+                    target,
+                    connector=self.connector,
+                    topic_prefix=self.topic_prefix,
+                    timeout=self.catch_up_timeout,
+                    stopped=self._stop.is_set,
+                ),
                 "stopped": self._stop.is_set,
                 "log": self.log.info,
             }
@@ -171,24 +176,3 @@ class VerifyArchiveOperator(WindowOperator):
             "proven equal: %d rows of %s in %.1f s (%.0f rows/s), digest %s",
             proof.rows, describe(window), proof.seconds, rate, proof.digest,
         )  # fmt: skip
-
-    def _catch_up(self, services: Services, table: Table) -> None:
-        """Drain the table to a barrier."""
-        name, target = self.ids
-        drain = TableDrain(
-            services.kafka,
-            services.control.client,
-            services.control,
-            services.types,
-            table,
-            target,
-            self.topic_prefix,
-            DeletePolicy.ARCHIVE,
-            refresh=lambda lacking: services.followed(name, target, lacking),
-            stopped=self._stop.is_set,
-            avro=services.avro,
-        )
-        capture = services.capture(self.connector, self.topic_prefix)
-        drain.run(
-            barrier.wait(capture, drain.topics, timeout=self.catch_up_timeout, stopped=self._stop.is_set)
-        )

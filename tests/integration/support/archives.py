@@ -14,6 +14,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.archive import barrier, snapshot
+from airflow_provider_chista.archive.audit import Audit, TableReport
 from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.connector import configured, evidence
 from airflow_provider_chista.archive.create import create
@@ -172,6 +173,14 @@ class Archive:
         drain, ledger = self.table_drain(), replace(self.ledger(window), author=author)
         with self.engine.source("purge") as source:
             return Seal(source, self.manifests(), ledger, drain.topic, drain.purge_log_topic, verify_id).run()
+
+    def audit(self, caught_up: bool = True, **options: Any) -> TableReport:
+        def catch_up() -> None:
+            self.drain()
+
+        return Audit(
+            self.capture.source, self.manifests(), self.ledger(), catch_up=catch_up if caught_up else None, **options
+        ).run()  # fmt: skip
 
     def in_source(self) -> list[tuple[Any, ...]]:
         columns = ", ".join(column.name for column in self.table.columns)

@@ -33,7 +33,7 @@ ARCHIVES = {
     "archive_mariadb": (["test.chista", "employees.salaries"], ["employees.employees"]),
     "archive_postgres": (["public.shipments", "employees.salaries"], ["employees.employees"]),
 }
-OTHERS = ["drain_mapped", "restore_rows", "stream_live"]
+OTHERS = ["audit", "drain_mapped", "restore_rows", "stream_live"]
 EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", ARCHIVES)
 
 
@@ -168,6 +168,28 @@ def test_a_restore_is_started_by_hand_and_the_archive_is_drained_on_both_sides_o
     assert params == {
         "batch_id": "", "row_keys": [], "window_start": None, "window_end": None, "conflicts": "refuse", "dry_run": False,
     }  # fmt: skip
+
+
+def test_every_table_of_the_archives_is_audited_once_a_week(bag: DagBag) -> None:
+    dag = bag.dags["audit"]
+    assert dag.schedule == "@weekly"
+    audited = {}
+    for task in dag.tasks:
+        known = task.partial_kwargs
+        assert task.is_mapped
+        place = (known["source_conn_id"], known["connector"], known["topic_prefix"])
+        audited[task.task_id] = (
+            place,
+            [next(iter(each.items())) for each in task.expand_input.value["tables"]],
+        )
+    expected = {}
+    for dag_id in ARCHIVES:
+        archive = bag.dags[dag_id]
+        made = archive.task_dict["create_tables"]
+        captured = archive.task_dict["source_captured"]
+        place = (made.source_conn_id, captured.connector, captured.topic_prefix)
+        expected[dag_id.replace("archive", "audit")] = (place, list(made.tables.items()))
+    assert audited == expected
 
 
 def test_tables_that_are_drained_side_by_side_do_not_hold_one_another(bag: DagBag) -> None:

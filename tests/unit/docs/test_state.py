@@ -66,11 +66,12 @@ def test_the_ledgers_queries_answer_what_they_say(clickhouse: Any) -> None:
     for window, stage, second in (
         ("jan", "verified", 1), ("jan", "approved", 2), ("jan", "intent", 3), ("jan", "deleted", 4), ("jan", "sealed", 5),
         ("feb", "verified", 6), ("feb", "rejected", 7), ("mar", "intent", 8), ("mar", "deleted", 9), ("all", "restored", 10),
+        ("all", "audited", 11),
     ):  # fmt: skip
         clickhouse.query(
             f"{insert} ({second}, 'a.t', '{window}', '{stage}', 'proof of {window}', 7, 'otto', '{{\"reason\": \"old\"}}')"
         )
-    archived, approved, restored, unsealed = (
+    archived, approved, restored, audited, unsealed = (
         clickhouse.query(sql) for sql in blocks(SECTIONS["ledger"], "sql")
     )
     assert [line.split(",")[1:3] for line in str(archived).splitlines()] == [
@@ -84,6 +85,7 @@ def test_the_ledgers_queries_answer_what_they_say(clickhouse: Any) -> None:
         ['"jan"', '"approved"', '"otto"', '"old"'],
     ]
     assert [line.split(",")[2:4] for line in str(restored).splitlines()] == [["7", '"otto"']]
+    assert [line.split(",")[2] for line in str(audited).splitlines()] == ["7"]
     assert [line.split(",")[1] for line in str(unsealed).splitlines()] == ['"mar"']
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_chista.operators.approve import ApprovePurgeOperator
+from airflow_provider_chista.operators.audit import AuditArchiveOperator
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
 from airflow_provider_chista.operators.deadletters import (
     DiscardDeadLettersOperator,
@@ -144,6 +145,17 @@ OPERATORS = (
             "conflicts": "{{ params.conflicts }}",
             **WINDOW,
             **PAIR,
+            **SOURCE,
+        },
+    ),
+    Case(
+        AuditArchiveOperator,
+        {
+            "tables": {"shop.orders": "archive.{{ params.table }}"},
+            "window_start": "{{ ds }}",
+            "window_end": "{{ macros.ds_add(ds, 1) }}",
+            "max_proof_age": None,
+            **STREAM,
             **SOURCE,
         },
     ),
