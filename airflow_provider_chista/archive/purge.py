@@ -202,17 +202,21 @@ class Purge:
 
     def _remove(self, report: PurgeReport, removal: Removal) -> str:
         """Remove partitions until none is left, or the throttle ends the run; return which of these."""
+        ended: str | None = None
+        self._count(report)
         for partition in removal.partitions():
-            if (verdict := self._turn(report)) is not None:
-                return verdict
+            if (ended := self._turn(report)) is not None:
+                break
             began = time.monotonic()
             removed = removal.remove(partition, report.verify_id, report.batch_id)
             self._throttle.worked(removed, removed, time.monotonic() - began)
             report.partitions.append(str(partition.id))
-            self._count(report)
+            report.deleted += removed
             self.progress(report)
-        removal.settle_others(report.verify_id, report.batch_id)
-        return FINISHED
+        recover(self.source, self.manifests, report.verify_id)
+        if ended is None:
+            removal.settle_others(report.verify_id, report.batch_id)
+        return ended or FINISHED
 
     def _turn(self, report: PurgeReport) -> str | None:
         """Wait until the next transaction may begin; why the run ends instead."""

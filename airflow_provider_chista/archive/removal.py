@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_chista.archive.manifest import Manifests
-from airflow_provider_chista.archive.settle import recover, settle
+from airflow_provider_chista.archive.settle import settle
 from airflow_provider_chista.errors import RefusedError
 from airflow_provider_chista.model import Window, describe, names
 from airflow_provider_chista.sources.base import Source
@@ -42,7 +42,7 @@ class Removal:
         return self.source.partitions(self.manifests.table, self.window, self.action).whole
 
     def remove(self, partition: Partition, verify_id: str, batch_id: str) -> int:
-        """Remove a partition and record its rows as deleted; return how many they were.
+        """Remove a partition; return how many rows it had. They are in the source's purge log then.
 
         :raises RefusedError: it has a row that is not proven, or not in the archive as proven; nothing of it was removed.
         """
@@ -58,9 +58,7 @@ class Removal:
                 lacking = [key for key, _ in pairs if key not in archived]
                 raise _unproven(partition, lacking, "are no longer in the archive as proven")
 
-        removed = self.source.remove_partition(self.manifests.table, partition, batch_id, proven, self.action)
-        recover(self.source, self.manifests, verify_id)
-        return removed
+        return self.source.remove_partition(self.manifests.table, partition, batch_id, proven, self.action)
 
     def settle_others(self, verify_id: str, batch_id: str) -> None:
         """Record why proven rows were in none of the removed partitions."""

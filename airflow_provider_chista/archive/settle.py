@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from airflow_provider_chista.archive.ledger import Ledger, batch_of
@@ -10,6 +11,9 @@ from airflow_provider_chista.archive.manifest import Manifests, Row
 from airflow_provider_chista.sources.base import Source
 
 DELETED = ("deleted", "")
+
+_PAGES = 10
+"""Pages of the source's purge log that are looked up and recorded at a time."""
 
 
 def settle(
@@ -50,7 +54,9 @@ def recover(source: Source, manifests: Manifests, verify_id: str) -> None:
     The log is written in the deleting transaction, so it is the truth after any crash. Doing it twice changes nothing.
     """
     batch_id = batch_of(verify_id)
-    for entries in source.logged(batch_id):
+    pages = source.logged(batch_id)
+    # A look-up reads the whole manifest, so that many keys at once are cheaper.
+    while entries := list(chain.from_iterable(islice(pages, _PAGES))):
         rows = manifests.rows(verify_id, [row_key for row_key, _ in entries])
         settle(manifests, batch_id, rows, {row.row_key: DELETED for row in rows})
 
