@@ -1,0 +1,152 @@
+"""A seeded random schedule of kills: windows go their way, stage by stage, while the application works on all of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.integration.chaos.application import Key
+from tests.integration.chaos.conftest import Scene
+from tests.integration.chaos.stories import row_key
+from tests.integration.chaos.victim import FATAL, perform
+from tests.integration.support.nursery import KILLED, Kill
+
+WAY = ("drain", "verify", "approve", "purge", "drain", "seal")
+"""Stages of a window, of which the last two come once more when it begins again."""
+
+_LIVES = 0.15
+"""Share of the stages that nobody kills."""
+
+_AGAIN = 0.15
+"""Share of the killed stages behind which the whole run is cleared instead of the task."""
+
+_RESTORED = 5
+_REQUESTS = 12
+"""Requests of a stage that was not yet seen to its end."""
+
+
+@dataclass
+class Schedule:
+    """Kills stages at random requests to ClickHouse, statements at the source, or moments; looks on after each.
+
+    :param windows: how many there are.
+    :param between: called before each stage; may kill a server.
+    :param calm: called before anything is looked at; waits for such a server.
+    """
+
+    made: Scene
+    random: Random
+    windows: int
+    between: Callable[[], None] = lambda: None
+    calm: Callable[[], None] = lambda: None
+    kills: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    _at: dict[int, int] = field(default_factory=dict)
+
+    def run(self, kills: int, pause: float = 0.05) -> None:
+        """Until so many victims were killed; then everything comes to rest."""
+        begun = time.monotonic()
+        with self.made.application.at_work(pause):
+            while self.kills.total() < kills:
+                self.between()
+                if self.random.random() < 0.08:
+                    self._restore()
+                else:
+                    self._one(self.random.randrange(self.windows))
+            self.calm()
+        self.rest()
+        self.seconds = time.monotonic() - begun
+
+    def rest(self) -> None:
+        """The application has gone home: what is under way is finished, and every window purged and sealed."""
+        made = self.made
+        for _ in range(2):
+            perform(made.archive, "drain", 0)
+            made.observer.require_at_rest()
+            for number in range(self.windows):
+                for stage in ("verify", "approve", "purge"):
+                    perform(made.archive, stage, number)
+            made.observer.require_nothing_lost()
+            perform(made.archive, "drain", 0)
+            for number in range(self.windows):
+                perform(made.archive, "seal", number)
+            made.observer.require_at_rest()
+        made.observer.require_settled()
+        young = made.application.days[-1]
+        assert all(row[3] == young for row in made.observer.in_source().values())
+
+    def _one(self, number: int) -> None:
+        at = self._at.get(number, 0)
+        stage = WAY[at]
+        code = self._stage(stage, number)
+        if code == 0:
+            self._at[number] = (at + 1) % len(WAY)
+        elif code == FATAL or self.random.random() < _AGAIN:
+            self._at[number] = 0
+
+    def _stage(self, stage: str, number: int, row_keys: tuple[str, ...] = ()) -> int:
+        kills, moment, where = self._drawn(stage)
+        code = self.made.victims(stage, number, row_keys=row_keys, kills=kills, moment=moment)
+        if code == KILLED:
+            self.kills[f"{stage}, {where}"] += 1
+            self.calm()
+            self.made.observer.require_nothing_lost()
+        else:
+            self.ended[f"{stage}, {code}"] += 1
+        return code
+
+    def _drawn(self, stage: str) -> tuple[dict[str, Kill], float | None, str]:
+        some = self.random
+        if some.random() < _LIVES:
+            return {}, None, ""
+        if some.random() < 0.15:
+            return {}, 0.3 + some.random() * 1.5, "at a moment"
+        system = some.choice(("clickhouse", "source"))
+        most = self.made.victims.requests.get(stage, {}).get(system, _REQUESTS)
+        kill = Kill.at(some.randrange(max(1, most)), some)
+        return {system: kill}, None, f"{system} {kill.place}"
+
+    def _restore(self) -> None:
+        """Some purged rows go back, as the documentation says: the application leaves them alone, the archive is drained first."""
+        made = self.made
+        keys = self._reserved()
+        try:
+            if not keys or not self._until_done("drain"):
+                return
+            self.calm()
+            with made.application.paused():
+                shown = made.observer.in_archive()
+            assert set(keys) <= shown.keys()
+            self._until_done("restore", tuple(map(row_key, keys)))
+        finally:
+            made.application.reserved.clear()
+
+    def _reserved(self) -> list[Key]:
+        self.calm()
+        with self.made.application.paused():
+            purged = self.made.observer.purged()
+            keys = self.random.sample(purged, min(_RESTORED, len(purged)))
+            self.made.application.reserved.update(keys)
+        return keys
+
+    def _until_done(self, stage: str, row_keys: tuple[str, ...] = ()) -> bool:
+        for _ in range(6):
+            code = self._stage(stage, 0, row_keys)
+            if code in (0, FATAL):
+                return code == 0
+        return False
+
+    def report(self) -> str:
+        application, failures = self.made.application, self.made.victims.failures
+        lines = [
+            f"{self.kills.total()} kills in {self.seconds:.0f} seconds",
+            f"the application made {dict(sorted(application.done.items()))}, and lost the reply of {application.lost_replies} commits",
+            "killed: " + ", ".join(f"{n} x {what}" for what, n in sorted(self.kills.items())),
+            "ended: " + ", ".join(f"{n} x {what}" for what, n in sorted(self.ended.items())),
+            *(f"{n} x {what[:400]}" for what, n in failures.most_common(12)),
+        ]
+        return "\n".join(lines)
