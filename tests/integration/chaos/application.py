@@ -134,7 +134,10 @@ class Application:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Changes that are committed, and recorded, together; or not at all, when the database refuses one of them."""
+        """Changes that are committed, and recorded, together; or not at all, when the database refuses one of them.
+
+        :raises MySQLdb.Error, psycopg.Error: the database cannot be reached.
+        """
         with self._lock:
             self._number += 1
             number, made = self._number, None
@@ -149,7 +152,9 @@ class Application:
                 with suppress(Exception):
                     self._connection.close()
                 self._connection = None
-                if not made or not made.changes or not self._was_committed(number):
+                if made is None:
+                    raise
+                if not made.changes or not self._was_committed(number):
                     return
                 self.lost_replies += 1
             self._keep(made)
