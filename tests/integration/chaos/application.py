@@ -51,6 +51,8 @@ _SHOPS = ("north", "süd", "a|b", "5:Paris", "")
 _NOTES = ("", "~", "|1:x", "null", 'O\'Brien, "x"\\', "line\nbreak", "é 😀", None, " trailing ")
 _DOCS = (None, {}, [], {"a": [1, None, "x|y"], "é": {"b": False}}, "text", 7, [[], {"": ""}])
 _RECONNECT_SECONDS = 90
+_ELSEWHERE = 0.05
+"""Share of the changes that are of any day."""
 
 Key = tuple[str, int]
 Row = tuple[Any, ...]
@@ -68,6 +70,7 @@ class Application:
 
     :param days: of the rows that it writes.
     :param record: every row that it has committed and not deleted, by key; purged ones too, of which it knows nothing.
+    :param busy: days on which it works at the moment; it leaves most others alone.
     :param reserved: keys that it leaves alone.
     :param done: number of its committed changes by kind.
     """
@@ -77,6 +80,7 @@ class Application:
     random: Random
     days: Sequence[date]
     record: dict[Key, Row] = field(default_factory=dict)
+    busy: set[date] = field(default_factory=set)
     reserved: set[Key] = field(default_factory=set)
     done: dict[str, int] = field(default_factory=dict)
     lost_replies: int = 0
@@ -202,12 +206,13 @@ class Application:
 
     def work(self) -> None:
         """One transaction of one or a few random changes, often of one row, also of rows that the purge has taken."""
-        some, record = self.random, self.record
+        some = self.random
+        days = sorted(self.busy or self.days)
         with self.transaction() as made:
-            key = self._some_key(list(record))
+            key = self._busy_key()
             for _ in range(some.choice((1, 1, 1, 2, 4))):
-                key = key if some.random() < 0.4 else self._some_key(list(record))
-                on = some.choice(self.days)
+                key = key if some.random() < 0.4 else self._busy_key()
+                on = some.choice(days)
                 kind = some.choices(("insert", "again", "update", "delete", "rekey"), (25, 20, 25, 15, 15))[0]
                 if kind == "insert" or key is None:
                     made.insert(self.new_key(), on)
@@ -220,6 +225,10 @@ class Application:
                 else:
                     old = self._some_key(self._history[-200:]) if some.random() < 0.3 else None
                     made.rekey(key, old or self.new_key())
+
+    def _busy_key(self) -> Key | None:
+        anywhere = not self.busy or self.random.random() < _ELSEWHERE
+        return self._some_key([key for key, row in self.record.items() if anywhere or row[3] in self.busy])
 
     def _some_key(self, keys: Sequence[Key]) -> Key | None:
         for _ in range(10):

@@ -20,6 +20,9 @@ WAY = ("drain", "verify", "approve", "purge", "drain", "seal")
 _LIVES = {"drain": 0.4, "verify": 0.5, "approve": 0.7, "purge": 0.15, "seal": 0.15, "restore": 0.15}
 """Share of the stages that nobody kills: the more of the others, the oftener a window comes to its purge."""
 
+_MOVES = 0.2
+"""Share of the stages before which the application goes to other days: a window that it works on is seldom proven."""
+
 _AGAIN = 0.15
 """Share of the killed stages behind which the whole run is cleared instead of the task."""
 
@@ -47,12 +50,15 @@ class Schedule:
     seconds: float = 0.0
     _at: dict[int, int] = field(default_factory=dict)
 
-    def run(self, kills: int, pause: float = 0.05) -> None:
+    def run(self, kills: int, pause: float = 0.1) -> None:
         """Until so many victims were killed; then everything comes to rest."""
         begun = time.monotonic()
         with self.made.application.at_work(pause):
             while self.kills.total() < kills:
                 self.between()
+                if self.random.random() < _MOVES:
+                    days = self.made.application.days
+                    self.made.application.busy = set(self.random.sample(days, len(days) // 2))
                 if self.random.random() < 0.08:
                     self._restore()
                 else:
