@@ -35,6 +35,7 @@ def test_any_kill_of_stages_and_servers_loses_nothing(
         try:
             schedule.run(KILLS)
         finally:
+            servers.wait()
             with capfd.disabled():
                 sys.stdout.write(
                     f"\n{flavour}, CHISTA_CHAOS_SEED={SEED}: {schedule.report()}\nservers killed: {dict(servers.killed)}\n"

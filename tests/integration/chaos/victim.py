@@ -17,15 +17,17 @@ import MySQLdb
 import MySQLdb.connections
 import MySQLdb.cursors
 import psycopg
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from airflow_provider_chista.archive.ledger import Stage
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.model import Window
-from tests.integration.chaos.application import NAME, day
+from tests.integration.chaos.application import day
 from tests.integration.support.archives import Archive, opened
 from tests.integration.support.nursery import KILLED, Body, Counted, Kill, die, nursery
 
 RETENTION = timedelta(days=365)
+WHOLE = -1
 TXN_SIZE = 3
 """Small, so that a window has several transactions."""
 
@@ -69,8 +71,8 @@ class Step:
 
 
 def perform(archive: Archive, stage: str, number: int, row_keys: tuple[str, ...] = ()) -> object:
-    """Do one stage, of the window of that number."""
-    of = window(number)
+    """Do one stage, of the window of that number, or of the :data:`WHOLE` table."""
+    of = None if number == WHOLE else window(number)
     if stage == "drain":
         return archive.drain()
     if stage == "verify":
@@ -137,7 +139,10 @@ def nurse(place: dict[str, Any]) -> Body:
     log = Path(place.pop("log"))
 
     def stage(order: dict[str, Any]) -> int:
-        archive = opened(**place)
+        try:
+            archive = opened(**place)
+        except (TransientError, ClickHouseError):
+            return TRANSIENT  # a server is down
         watched = Watched.of(archive, {name: Kill(**kill) for name, kill in order["kills"].items()})
         passed = watched.arm(Step(**order["step"]), order["place"]) if order["step"] else lambda: False
         told: dict[str, Any] = {"stage": order["stage"]}
@@ -214,7 +219,7 @@ def victims(archive: Archive, folder: Path) -> Iterator[Victims]:
     log.touch()
     place = {
         "flavour": archive.engine.flavour, "connector": archive.connector.name, "database": archive.database,
-        "control": archive.control.database, "table": NAME, "log": str(log),
+        "control": archive.control.database, "table": archive.name, "log": str(log),
     }  # fmt: skip
     with nursery(__name__, place) as fork:
         yield Victims(fork, log)
