@@ -14,7 +14,7 @@ from tests.integration.chaos.victim import FATAL, WHOLE, Victims, perform, victi
 from tests.integration.fuzz.conftest import Store, store
 from tests.integration.fuzz.table import Application, Fuzz, archived
 from tests.integration.fuzz.test_fuzz import alike
-from tests.integration.support.nursery import KILLED, Kill
+from tests.integration.support.nursery import KILLED
 from tests.integration.types.cases import shown
 
 __all__ = ["store"]
@@ -75,8 +75,7 @@ def killed(made: Fuzz, forks: Victims, random: Random, stage: str, row_keys: tup
     """The stage, after as many of it were killed somewhere."""
     for _ in range(KILLS):
         system = random.choice(("clickhouse", "source"))
-        most = forks.requests.get(stage, {}).get(system, 12)
-        code = forks(stage, WHOLE, row_keys=row_keys, kills={system: Kill.at(random.randrange(most), random)})
+        code = forks(stage, WHOLE, row_keys=row_keys, kills={system: forks.kill(stage, system, random)})
         assert code != FATAL, forks.failures
         if code == KILLED:
             require_nothing_lost(made)

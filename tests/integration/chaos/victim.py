@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import MySQLdb
@@ -33,6 +34,9 @@ TXN_SIZE = 3
 
 FATAL, TRANSIENT, UNREACHED = 3, 4, 5
 """Exit statuses of a stage: it failed, it can be tried again, the step at which it was to die has no such request."""
+
+_UNKNOWN = 12
+"""Requests of a stage that was not yet seen to its end."""
 
 _REQUESTS = ("raw_insert", "command", "query")
 _STATEMENTS = (
@@ -197,6 +201,11 @@ class Victims:
         assert code in (0, KILLED, FATAL, TRANSIENT, UNREACHED), code
         self._learn()
         return code
+
+    def kill(self, stage: str, system: str, chance: Random) -> Kill:
+        """At one of as many requests as the stage was seen to make."""
+        most = self.requests.get(stage, {}).get(system, _UNKNOWN)
+        return Kill.at(chance.randrange(max(1, most)), chance)
 
     def _learn(self) -> None:
         text = self.log.read_text(encoding="utf-8")
