@@ -1,6 +1,6 @@
 # The habits of this project.  make up | down | status | logs | clean   the services, natively (docker compose up: in containers)
 #                              make demo                              the whole path, shown on a terminal
-#                              make test | test-unit | test-integration | test-system | test-soak | lint | bench
+#                              make test | test-unit | test-integration | test-system | test-soak | test-chaos | lint | bench
 #
 # CHISTA_BASE_PORT and CHISTA_DATA choose another stack beside the default one, CHISTA_SERVICES starts a part of it (data: without
 # Airflow), PYTHON names the interpreter.
@@ -9,7 +9,7 @@ PYTHON ?= python3
 STACK := $(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak lint bench venv lock
+.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak test-chaos lint bench venv lock
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -48,6 +48,10 @@ test-system:
 # Live copies for CHISTA_SOAK_SECONDS (1200): memory, parts, handles, and equality at the end. Not part of `make test`.
 test-soak:
 	@$(STACK) test soak
+
+# Every stage killed at each of its steps, and CHISTA_CHAOS_KILLS (200) times at random, on each engine; servers are killed too.
+test-chaos:
+	@$(STACK) test chaos
 
 lint:
 	@$(STACK) lint

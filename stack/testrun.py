@@ -43,6 +43,7 @@ SUITES = {
     "integration": Suite(("tests/integration",), "data,registry"),
     "system": Suite(("tests/system",), "all", browser=True),
     "soak": Suite(("tests/soak",), "data", marker="soak"),
+    "chaos": Suite(("tests/chaos", "tests/integration/chaos"), "data", marker="chaos"),
 }
 
 

@@ -86,6 +86,9 @@ class Seal:
                 )
             self._trim(last.batch_id)
             return SealReport(last.batch_id, last.rows, last.digest, self._require_visible(last.batch_id))
+        if before := self.ledger.last(Stage.SEALED, ""):
+            # A seal that was killed behind its record has left its batch's log at the source.
+            self._trim(before.batch_id)
         # A purge that was killed and followed by a new proof leaves a batch of its own behind.
         return [self._seal(verify_id) for verify_id in begun][-1]
 

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import sql
-from tests.integration.support.kills import Kill, Place, Story, nursery, stored_before, unreduced
+from tests.integration.support.kills import Place, Story, drains, stored_before, unreduced
 from tests.integration.support.streams import Stream
 
 Streams = Callable[..., Stream]
@@ -57,9 +57,9 @@ def killed(made: Stream, story: Story, chance: random.Random, kills: int) -> Non
     )
     before: dict[int, int] = {}
     story.tell()
-    with nursery(place) as drain_and_die:
+    with drains(place) as drain_and_die:
         while kills:
-            died = drain_and_die(Kill.drawn(chance))
+            died = drain_and_die(chance)
             kills -= died
             now = made.positions()
             assert all(now[partition] >= offset for partition, offset in before.items())

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import threading
-import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
@@ -25,64 +17,13 @@ from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.control import Control
 from tests.integration.support import services
+from tests.integration.support.nursery import KILLED, Body, Counted, Kill, nursery
 from tests.integration.support.streams import Stream, key, value
 
 CHAPTER = 100
 """Records of each partition that are sent at a time."""
 
 _REQUESTS = ("raw_insert", "command", "query")
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Where a drain dies by SIGKILL.
-
-    :param request: number of the request to ClickHouse, from 0 on; None: at a moment instead.
-    :param place: ``before`` the request is sent, ``after`` it was acknowledged, or some time ``during`` it.
-    :param seconds: how long after the request was begun (``during``), or after the process was.
-    :param batch_rows: records of a micro-batch of that drain: without a plan no two drains cut the same batches.
-    """
-
-    request: int | None
-    place: str
-    seconds: float
-    batch_rows: int
-
-    @classmethod
-    def drawn(cls, chance: random.Random) -> Kill:
-        """Nine of ten at one of the first requests, one at any moment from the fork on."""
-        rows = chance.randrange(20, 60)
-        if chance.random() < 0.1:
-            return cls(None, "moment", chance.random() * 0.25, rows)
-        place = chance.choice(("before", "after", "during"))
-        return cls(chance.randrange(chance.choice((14, 14, 14, 40))), place, chance.random() * 0.006, rows)
-
-    def arm(self, client: Client) -> None:
-        """Let the process that calls this die there."""
-        if self.request is None:
-            return
-        requests = iter(range(10**9))
-
-        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-            def request(*args: Any, **kwargs: Any) -> Any:
-                chosen = next(requests) == self.request
-                if chosen and self.place == "before":
-                    die()
-                if chosen and self.place == "during":
-                    threading.Timer(self.seconds, die).start()
-                result = original(*args, **kwargs)
-                if chosen and self.place == "after":
-                    die()
-                return result
-
-            return request
-
-        for name in _REQUESTS:
-            setattr(client, name, wrapped(getattr(client, name)))
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -109,57 +50,44 @@ def unreduced() -> Client:
 
 
 @contextmanager
-def nursery(place: Place) -> Iterator[Callable[[Kill], bool]]:
-    """A warm process that forks one drain after the other; what it gives tells whether a drain was killed.
+def drains(place: Place) -> Iterator[Callable[[random.Random], bool]]:
+    """Runs drains of micro-batches that no other drain cuts alike; what it gives tells whether a drain was killed.
 
-    Not multiprocessing's: each of its processes imports the main module, pytest.
+    Nine of ten die at one of the first requests to ClickHouse, one at any moment from the fork on.
     """
-    command = [sys.executable, "-m", __name__, json.dumps(asdict(place))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        orders, answers = process.stdin, process.stdout
+    with nursery(__name__, asdict(place)) as fork:
 
-        def drain_and_die(kill: Kill) -> bool:
-            print(json.dumps(asdict(kill)), file=orders, flush=True)
-            code = int(answers.readline())
-            assert code in (0, -signal.SIGKILL), code
+        def drain_and_die(chance: random.Random) -> bool:
+            rows = chance.randrange(20, 60)
+            if chance.random() < 0.1:
+                kill = Kill.some_time(chance, 0.25)
+            else:
+                kill = Kill.at(chance.randrange(chance.choice((14, 14, 14, 40))), chance)
+            code = fork(
+                {"kill": asdict(kill), "batch_rows": rows}, kill.seconds if kill.request is None else None
+            )
+            assert code in (0, KILLED), code
             return code != 0
 
         yield drain_and_die
-        orders.close()
 
 
-def _nurse(place: Place) -> None:
+def nurse(given: dict[str, Any]) -> Body:
+    """The drains of :func:`drains`."""
+    place = Place(**given)
     client = services.clickhouse()
     known = place.open(client)
     client.close()
-    for line in sys.stdin:
-        kill = Kill(**json.loads(line))
-        pid = os.fork()
-        if not pid:
-            _drain(place, known, kill)
-        if kill.request is None:
-            time.sleep(kill.seconds)
-            os.kill(pid, signal.SIGKILL)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
-        sys.stdout.flush()
 
-
-def _drain(place: Place, known: Stream, kill: Kill) -> NoReturn:
-    """Body of the forked process."""
-    code = 1
-    try:
+    def drain(order: dict[str, Any]) -> int:
         client = unreduced()
-        kill.arm(client)
+        Counted(Kill(**order["kill"])).watch(client, *_REQUESTS)
         stream = copy(known)
         stream.client, stream.control = client, Control(client, place.control)
-        stream.drain(stream.barrier(), limits=DrainLimits(batch_rows=kill.batch_rows))
-        code = 0
-    finally:
-        if code:
-            traceback.print_exc()
-        os._exit(code)
+        stream.drain(stream.barrier(), limits=DrainLimits(batch_rows=order["batch_rows"]))
+        return 0
+
+    return drain
 
 
 @dataclass
@@ -219,7 +147,3 @@ def stored_before(stream: Stream, positions: Mapping[int, int]) -> Counter[str]:
         parameters,
     )
     return Counter({row["op"]: row["n"] for row in rows})
-
-
-if __name__ == "__main__":
-    _nurse(Place(**json.loads(sys.argv[1])))
