@@ -61,7 +61,7 @@ class Bench:
         cursor = type(self.source)._cursor.__get__(self.source)
         self.source._control()
         kept = self.source._connection
-        self.source._connection = Observed(kept, self, seen)  # type: ignore[assignment]
+        self.source._connection = Observed(kept, self, seen)
         try:
             returned = self.source.guarded_delete(self.table, self.batch, self.given)
         except ChistaError as error:
@@ -134,9 +134,9 @@ def bench(schema: Any) -> Iterator[Bench]:
         table = source.catalogue(schema.id("mutated"))
         hashes = dict(row for chunk in source.hashes(table, None) for row in chunk)
         named = {(int(key.partition("|")[0]), key.split(":", 1)[1]): key for key in hashes}
-        equal = {named[row[:2]]: hashes[named[row[:2]]] for row in EQUAL}  # type: ignore[index]
-        changed = {named[row[:2]]: hashes[named[row[:2]]] for row in CHANGED}  # type: ignore[index]
-        x, y, z = (named[row[:2]] for row in GIVEN_ANOTHERS_HASH)  # type: ignore[index]
+        equal = {named[row[:2]]: hashes[named[row[:2]]] for row in EQUAL}
+        changed = {named[row[:2]]: hashes[named[row[:2]]] for row in CHANGED}
+        x, y, z = (named[row[:2]] for row in GIVEN_ANOTHERS_HASH)
         name = schema.named("mutated")
         schema.server.execute(
             *[f"UPDATE {name} SET {change} WHERE a = 4 AND b = '{key}'" for key, change in CHANGES.items()]
@@ -235,16 +235,14 @@ def of_the_rest(bench: Bench) -> Iterator[tuple[str, Statements]]:
             "v.h AS row_hash": "v.k1::text AS row_hash",
             "SELECT %s, %s, row_key, row_hash FROM deleted": "SELECT %s, %s, row_key, row_hash FROM deleted WHERE FALSE",
             "SELECT %s, %s, row_key": "SELECT 'other', %s, row_key",
-            "SELECT %s, %s, row_hash": "SELECT %s, 'other', row_hash",
+            "SELECT %s, %s,": "SELECT %s, 'other',",
             "RETURNING row_key\n": "RETURNING row_hash AS row_key\n",
             "(batch_id, table_name,": "(table_name, batch_id,",
             "table_name, row_key, row_hash)": "table_name, row_hash, row_key)",
             "DELETE FROM": "SELECT * FROM",
         }
-        changes["SELECT %s, %s,"] = "SELECT %s, 'other',"
-        yield from (
-            (new, {delete: delete.replace(old, new)}) for old, new in changes.items() if old in delete
-        )
+        for old, new in changes.items():
+            yield new, {delete: delete.replace(old, new)}
         return
     lock, log, delete = texts
     yield "nothing is locked", {lock: lock.replace(bench.source.lock_table, "")}  # type: ignore[attr-defined]
