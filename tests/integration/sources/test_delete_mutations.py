@@ -57,18 +57,18 @@ class Bench:
     def outcome(self, mutant: Statements) -> object:
         """The rows left, the log, the keys returned and those that another session could lock before the delete."""
         seen: list[object] = []
-        self.source._cursor = lambda connection: Mutating(cursor(connection), mutant, self, seen)  # type: ignore[method-assign]
-        cursor = type(self.source)._cursor.__get__(self.source)
-        self.source._control()
-        kept = self.source._connection
-        self.source._connection = Observed(kept, self, seen)
+        source: Any = self.source
+        source._control()
+        cursor, kept = source._cursor, source._connection
+        source._cursor = lambda connection: Mutating(cursor(connection), mutant, self, seen)
+        source._connection = Observed(kept, self, seen)
         try:
-            returned = self.source.guarded_delete(self.table, self.batch, self.given)
+            returned = source.guarded_delete(self.table, self.batch, self.given)
         except ChistaError as error:
             return error
         finally:
-            self.source._connection = kept
-            del self.source._cursor
+            source._connection = kept
+            del source._cursor
         return [*seen, sorted(returned)]
 
     def rows(self, cursor: Any, statement: str) -> list[tuple[Any, ...]]:
