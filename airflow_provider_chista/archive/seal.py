@@ -1,8 +1,8 @@
 """The seal: the purge's own deletes came back through the change stream, all of them and nothing else, and the rows are
 still in the archive.
 
-Checked for a batch after the archive was drained to a barrier behind its last transaction: every deleted row has exactly one
-captured purge-log entry, its delete event was matched with that entry by the identity of the source transaction, the
+Checked for a batch after the archive was drained to a barrier behind its last transaction: every deleted row has a captured
+purge-log entry, for each entry a delete event was matched by the identity of the source transaction, the
 archive still shows the row with the proven hash (or a newer version that the application wrote since), and the source
 does not have the purged version any more. Then the ledger is sealed with the batch's digest and the source's purge log
 is trimmed.
@@ -121,21 +121,22 @@ class Seal:
             "batch_id": batch_id,
         }
         logged = control.rows(
-            f"SELECT uniqExact(row_key) AS n FROM {control.name('purge_log')} FINAL WHERE topic = {{log:String}}"
-            " AND table_name = {table:String} AND batch_id = {batch_id:String}",
+            f"SELECT uniqExact(row_key, transaction) AS n, uniqExact(row_key) AS keys FROM {control.name('purge_log')} FINAL"
+            " WHERE topic = {log:String} AND table_name = {table:String} AND batch_id = {batch_id:String}",
             parameters,
-        )[0]["n"]
+        )[0]
         matched = control.rows(
             f"SELECT uniqExact(row_key, transaction) AS n, uniqExact(row_key) AS keys FROM {control.name('deletes')} FINAL"
             " WHERE target = {target:String} AND topic = {topic:String} AND state = 'purge'"
             " AND batch_id = {batch_id:String}",
             parameters,
         )[0]
-        if not deleted == logged == matched["n"] == matched["keys"]:
+        # More entries than keys: two tasks purged the batch at once, and the application wrote a row again in between.
+        if not deleted == logged["keys"] == matched["keys"] or logged["n"] != matched["n"]:
             raise FatalError(
-                f"batch {batch_id} of {self.manifests.target} is not sealed: {deleted} rows were deleted, {logged} purge-log "
-                f"entries and {matched['n']} matching delete events ({matched['keys']} keys) came back through the change "
-                "stream. Drain to a barrier behind the purge, then seal again"
+                f"batch {batch_id} of {self.manifests.target} is not sealed: {deleted} rows were deleted, {logged['n']} "
+                f"purge-log entries and {matched['n']} matching delete events ({matched['keys']} keys) came back through the "
+                "change stream. Drain to a barrier behind the purge, then seal again"
             )
 
     def _require_visible(self, batch_id: str) -> int:

@@ -177,16 +177,21 @@ class _Verification:
         self.log(f"{self._told(found)}; waiting for the capture to pass them, then comparing again")
         self.manifests.drop([self.verify_id])
         self.catch_up()
-        return self._compared()
+        return self._compared(again=True)
 
-    def _compared(self) -> Proof | Differences:
-        """Compare once; a proof is recorded."""
+    def _compared(self, *, again: bool = False) -> Proof | Differences:
+        """Compare once; a proof is recorded.
+
+        :param again: after differences; purged rows are struck first, however many, since few differing keys are kept.
+        """
         source, manifests, ledger = self.source, self.manifests, self.ledger
         started, verify_id = time.monotonic(), str(uuid.uuid4())
         self.verify_id = verify_id
         # What a killed purge has deleted is no difference.
         recover_all(source, manifests, ledger)
         manifests.freeze(verify_id, self.window)
+        if again:
+            manifests.strike_purged(verify_id)
         self.rows, differences = compare(
             manifests.table.key_kinds,
             source.hashes(manifests.table, self.window),
