@@ -1,6 +1,6 @@
 # The habits of this project.  make up | down | status | logs | clean   the services, natively (docker compose up: in containers)
 #                              make demo                              the whole path, shown on a terminal
-#                              make test | test-unit | test-integration | test-system | test-soak | test-chaos | lint | bench
+#                              make test | test-unit | test-integration | test-system | test-soak | test-chaos | lint | bench | model
 #
 # CHISTA_BASE_PORT and CHISTA_DATA choose another stack beside the default one, CHISTA_SERVICES starts a part of it (data: without
 # Airflow), PYTHON names the interpreter.
@@ -9,7 +9,7 @@ PYTHON ?= python3
 STACK := $(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak test-chaos lint bench venv lock
+.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak test-chaos lint bench model venv lock
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -58,6 +58,10 @@ lint:
 
 bench: up
 	@$(STACK) exec .venv/bin/python -m benchmarks
+
+# The model of the purge protocol (docs/model), searched by SPIN; its seeded faults must be found.
+model:
+	@$(STACK) model
 
 venv:
 	@$(STACK) venv

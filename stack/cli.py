@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from stack import environment, launcher, prerequisites, testrun
+from stack import environment, launcher, model, prerequisites, testrun
 from stack.connections import client_environment, shell_exports
 from stack.errors import StackError
 from stack.services import SERVICES, named, select
@@ -110,6 +110,14 @@ def _lint(stack: Stack, options: argparse.Namespace) -> int:
     return 1 if testrun.lint(stack) else 0
 
 
+def _model(stack: Stack, options: argparse.Namespace) -> int:
+    prerequisites.ensure(stack, {prerequisites.MODEL})
+    cases = model.RIGHT + model.FAULTS + (model.LONG if options.long else ())
+    surprises = model.check(cases, launcher.say, stories=options.stories)
+    launcher.say(f"{len(cases) - len(surprises)} of {len(cases)} searches ended as expected")
+    return 1 if surprises else 0
+
+
 def _env(stack: Stack, options: argparse.Namespace) -> int:
     print(shell_exports(stack), end="")
     return 0
@@ -169,6 +177,7 @@ _COMMANDS: dict[str, tuple[Callable[[Stack, argparse.Namespace], int], str]] = {
     "lock": (_whole(environment.lock), "resolve the Python packages anew and write stack/constraints.txt"),
     "lint": (_lint, "run every linter"),
     "test": (_test, "run tests on a stack of their own, started before and removed after"),
+    "model": (_model, "check the model of the purge protocol, and that its seeded faults are found"),
     "exec": (_exec, "run a program with the environment of  env"),
     "demo": (_demo, "run stack.demo against the running stack"),
     "become": (_become, "become a service (this is what supervisord calls)"),
@@ -196,6 +205,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--only", help="services or groups, comma-separated (also CHISTA_SERVICES); default all"
             )
+        if name == "model":
+            command.add_argument("--long", action="store_true", help="search wider bounds too")
+            command.add_argument("--stories", action="store_true", help="tell the steps to each violation")
         if name == "logs":
             command.add_argument("-f", "--follow", action="store_true")
             command.add_argument("-n", "--lines", type=int, default=20)

@@ -22,6 +22,9 @@ from stack.shell import find_program, run
 BROWSER = "browser"
 """What tests of Airflow's pages need, beside the services."""
 
+MODEL = "model"
+"""What the check of the model of the purge protocol needs."""
+
 AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 _MINIMUM_JAVA = 17
 _MINIMUM_POSTGRES = 15
@@ -190,12 +193,13 @@ PREREQUISITES = (
     Prerequisite("PostgreSQL server", ("postgresql",), _postgres, ("postgres", *AIRFLOW)),
     Prerequisite("setpriv", ("util-linux",), _programs("setpriv"), ("postgres",)),
     Prerequisite("Python's venv", ("python3-venv",), _venv, ()),
-    Prerequisite("a C compiler", ("gcc", "libc6-dev"), _programs("gcc"), AIRFLOW),
+    Prerequisite("a C compiler", ("gcc", "libc6-dev"), _programs("gcc"), (*AIRFLOW, MODEL)),
     Prerequisite("pkg-config", ("pkg-config",), _programs("pkg-config"), AIRFLOW),
     Prerequisite("Python's headers", ("python3-dev",), _python_headers, AIRFLOW),
     Prerequisite(
         "libmysqlclient's headers", ("default-libmysqlclient-dev",), _guarded(_client_headers), AIRFLOW
     ),
+    Prerequisite("SPIN", ("spin",), _programs("spin"), (MODEL,)),
     Prerequisite("Chromium", ("chromium",), _programs("chromium"), (BROWSER,)),
 )
 

@@ -34,11 +34,12 @@ class Suite:
     services: str
     lint: bool = False
     browser: bool = False
+    model: bool = False
     marker: str = ""
 
 
 SUITES = {
-    "all": Suite(("tests",), "all,registry", lint=True, browser=True),
+    "all": Suite(("tests",), "all,registry", lint=True, browser=True, model=True),
     "unit": Suite(("tests/unit",), ""),
     "integration": Suite(("tests/integration",), "data,registry"),
     "system": Suite(("tests/system",), "all", browser=True),
@@ -81,7 +82,9 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
     suite = SUITES[name]
     tests = test_stack(stack)
     services = select(suite.services)
-    others = {"airflow-api", prerequisites.BROWSER} if suite.browser else {"airflow-api"}
+    others = {"airflow-api"}
+    others |= {prerequisites.BROWSER} if suite.browser else set()
+    others |= {prerequisites.MODEL} if suite.model else set()
     prerequisites.ensure(tests, {service.name for service in services} | others)
     environment.ensure(tests)
     complaints = lint(tests) if suite.lint else 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from clickhouse_connect.driver.external import ExternalData
 
+from airflow_provider_chista.archive.positions import LAST_REPAIR
 from airflow_provider_chista.canonical import parse_key
 from airflow_provider_chista.clickhouse import layout, rowhash, sql
 from airflow_provider_chista.clickhouse.control import Control
@@ -130,6 +131,26 @@ class Archived:
         )
         gone = {(row["row_key"], row["version"]) for row in purged}
         return {key: row_hash for key, (row_hash, version) in visible.items() if (key, version) not in gone}
+
+    def overtaken(self, row_keys: Sequence[str]) -> set[str]:
+        """Those of the keys whose visible row is older than a delete of a purge that came back.
+
+        The row had got the proven content once more while the drain was behind, so that its version is not the proven one. A
+        repaired row was at the source when it was read there, whatever its version.
+        """
+        visible = self.visible(row_keys)
+        deleted = self.control.rows(
+            f"SELECT row_key, max(version) AS version FROM {self.control.name('deletes')} FINAL"
+            " WHERE target = {target:String} AND state = 'purge' AND row_key IN (SELECT k FROM wanted) GROUP BY row_key",
+            {"target": str(self.target)},
+            text_file("wanted", "k", list(visible)),
+        )
+        ends = {row["row_key"]: row["version"] for row in deleted}
+        return {
+            key
+            for key, (_, version) in visible.items()
+            if version < ends.get(key, 0) and version & LAST_REPAIR == 0
+        }
 
     def newest_versions(self, row_keys: Sequence[str]) -> dict[str, int]:
         """The highest version that the archive has of each of these keys, deleted rows included."""

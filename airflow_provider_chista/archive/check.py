@@ -214,6 +214,9 @@ class _Checking:
         recover_all(self.source, self.manifests, self.ledger)
         found, left = Differences(), []
         for part, differences in zip(parts, share_out(self._part, parts, self.options.parallel), strict=True):
+            if differences.extra:
+                extra = [key for key, finding in differences.keys.items() if finding == "extra"]
+                differences.explain(self.manifests.overtaken(extra))
             found.include(differences)
             if differences.total:
                 left.append(part)
@@ -238,8 +241,8 @@ class _Checking:
             self.counted[part], differences = compare(
                 self.manifests.table.key_kinds, rows, self.manifests.hashes(self.window, part)
             )
-        if not differences.total and self.options.mode is Mode.DIGEST:
-            self.digests[part] = self.manifests.digest_of(self.window, part)
+        if self.options.mode is Mode.DIGEST:
+            self.digests[part] = self.source.digest(self.manifests.table, self.window, part)
         return differences
 
     def _ordered(self, hashes: Mapping[str, str]) -> list[Pair]:

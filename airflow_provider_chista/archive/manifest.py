@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_chista.archive.archived import HASH, KEY, VERSION, Archived
+from airflow_provider_chista.archive.positions import LAST_REPAIR
 from airflow_provider_chista.clickhouse import rowhash
 from airflow_provider_chista.clickhouse.errors import translated
 from airflow_provider_chista.clickhouse.load import text_file
@@ -110,10 +111,19 @@ class Manifests(Archived):
         )
 
     def strike_purged(self, verify_id: str) -> set[str]:
-        """Take rows off a manifest that were purged at the source since it was frozen; return their keys."""
+        """Take rows off a manifest that are known to be purged at the source; return their keys.
+
+        Those that were purged since it was frozen; and those whose version is older than a delete of the purge that came
+        back, whatever version was proven: the row had got the proven content once more while the drain was behind. A
+        repaired row was at the source when it was read there, whatever its version.
+        """
         purged = (
-            f"(row_key, version) IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
-            " WHERE target = {target:String} AND state = 'deleted')"
+            f"((row_key, version) IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL"
+            " WHERE target = {target:String} AND state = 'deleted') OR (row_key, version) IN (SELECT m.row_key, m.version"
+            f" FROM {self.control.name('manifest')} AS m INNER JOIN (SELECT row_key, max(version) AS deleted"
+            f" FROM {self.control.name('deletes')} FINAL WHERE target = {{target:String}} AND state = 'purge'"
+            " GROUP BY row_key) AS d ON d.row_key = m.row_key"
+            f" WHERE m.verify_id = {{verify_id:String}} AND m.version < d.deleted AND bitAnd(m.version, {LAST_REPAIR}) = 0))"
         )
         parameters = {"verify_id": verify_id, "target": str(self.target)}
         struck = self.control.rows(

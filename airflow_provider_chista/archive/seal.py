@@ -1,8 +1,8 @@
 """The seal: the purge's own deletes came back through the change stream, all of them and nothing else, and the rows are
 still in the archive.
 
-Checked for a batch after the archive was drained to a barrier behind its last transaction: every deleted row has exactly one
-captured purge-log entry, its delete event was matched with that entry by the identity of the source transaction, the
+Checked for a batch after the archive was drained to a barrier behind its last transaction: every deleted row has a captured
+purge-log entry, for each entry a delete event was matched by the identity of the source transaction, the
 archive still shows the row with the proven hash (or a newer version that the application wrote since), and the source
 does not have the purged version any more. Then the ledger is sealed with the batch's digest and the source's purge log
 is trimmed.
@@ -102,8 +102,7 @@ class Seal:
         deleted = self._deleted(batch_id)
         intent = self.ledger.last(Stage.INTENT, verify_id)
         by_partition = intent is not None and intent.detail.get("method") == PurgeMethod.PARTITION
-        # A partition that is removed has no delete events; an event that was matched all the same is not the purge's.
-        self._require_matched(batch_id, deleted, events=0 if by_partition else deleted)
+        self._require_matched(batch_id, deleted, by_partition=by_partition)
         report = SealReport(batch_id, deleted, self._digest(batch_id), self._require_visible(batch_id))
         self.ledger.record(
             Stage.SEALED,
@@ -120,7 +119,7 @@ class Seal:
         while not self.stopped() and self.source.trim_log(batch_id):
             pass
 
-    def _require_matched(self, batch_id: str, deleted: int, events: int) -> None:
+    def _require_matched(self, batch_id: str, deleted: int, *, by_partition: bool) -> None:
         control = self.manifests.control
         parameters = {
             "target": str(self.manifests.target),
@@ -130,21 +129,24 @@ class Seal:
             "batch_id": batch_id,
         }
         logged = control.rows(
-            f"SELECT uniqExact(row_key) AS n FROM {control.name('purge_log')} FINAL WHERE topic = {{log:String}}"
-            " AND table_name = {table:String} AND batch_id = {batch_id:String}",
+            f"SELECT uniqExact(row_key, transaction) AS n, uniqExact(row_key) AS keys FROM {control.name('purge_log')} FINAL"
+            " WHERE topic = {log:String} AND table_name = {table:String} AND batch_id = {batch_id:String}",
             parameters,
-        )[0]["n"]
+        )[0]
         matched = control.rows(
             f"SELECT uniqExact(row_key, transaction) AS n, uniqExact(row_key) AS keys FROM {control.name('deletes')} FINAL"
             " WHERE target = {target:String} AND topic = {topic:String} AND state = 'purge'"
             " AND batch_id = {batch_id:String}",
             parameters,
         )[0]
-        if deleted != logged or not events == matched["n"] == matched["keys"]:
+        # More entries than keys: two tasks purged the batch at once, and the application wrote a row again in between. A
+        # partition that is removed has no delete events; an event that was matched all the same is not the purge's.
+        expected = {"n": 0, "keys": 0} if by_partition else logged
+        if deleted != logged["keys"] or matched != expected:
             raise FatalError(
-                f"batch {batch_id} of {self.manifests.target} is not sealed: {deleted} rows were deleted, {logged} purge-log "
-                f"entries and {matched['n']} matching delete events ({matched['keys']} keys; {events} expected) came back "
-                "through the change stream. Drain to a barrier behind the purge, then seal again"
+                f"batch {batch_id} of {self.manifests.target} is not sealed: {deleted} rows were deleted, {logged['n']} "
+                f"purge-log entries and {matched['n']} matching delete events ({matched['keys']} keys; {expected['n']} "
+                "expected) came back through the change stream. Drain to a barrier behind the purge, then seal again"
             )
 
     def _require_visible(self, batch_id: str) -> int:

@@ -115,6 +115,7 @@ class Verification:
     :param catch_up: as of :func:`verify`; :param stopped: as of :func:`verify`.
     :param verify_id: of the manifest; :param ranges: its parts; :param pending: parts that are not proven, by number.
     :param frozen: parts of which the manifest may have rows; :param counted: rows that the source had, by part.
+    :param again: whether the archive was caught up because of differences.
     :param refused: by row key, why it could not be repaired.
     """
 
@@ -132,6 +133,7 @@ class Verification:
     pending: list[int] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
     counted: dict[int, int] = field(default_factory=dict)
+    again: bool = False
     refused: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Proof:
@@ -190,6 +192,7 @@ class Verification:
             return found
         self.log(f"{self._told(found)}; waiting for the capture to pass them, then comparing again")
         self.catch_up()
+        self.again = True
         return self._compared()
 
     def _compared(self) -> Differences:
@@ -222,6 +225,9 @@ class Verification:
         self.frozen.add(part)
         with read_ahead(self.source.hashes(manifests.table, self.window, keys=keys)) as rows:
             manifests.freeze(self.verify_id, self.window, keys, part)
+            if self.again:
+                # Before the comparison, which keeps few of the keys that differ.
+                manifests.strike_purged(self.verify_id)
             self.counted[part], differences = compare(
                 manifests.table.key_kinds, self._unless_stopped(rows), manifests.stream(self.verify_id, part)
             )

@@ -26,7 +26,7 @@ from airflow_provider_chista.debezium.settings import (
 from airflow_provider_chista.hooks.kafka import REQUIRED
 from stack.cli import _COMMANDS
 from stack.ports import DEFAULT_BASE_PORT, OFFSETS
-from stack.prerequisites import AIRFLOW, BROWSER, PREREQUISITES
+from stack.prerequisites import AIRFLOW, BROWSER, MODEL, PREREQUISITES
 from tests.unit.docs import types
 
 ROOT = Path(__file__).parents[3]
@@ -209,7 +209,8 @@ def _packages(names: tuple[str, ...]) -> str:
 def _needed_by(names: tuple[str, ...]) -> str:
     if BROWSER in names:
         return "tests in a browser"
-    services = [name for name in names if name not in AIRFLOW] + ["Airflow"] * (set(AIRFLOW) <= set(names))
+    services = [name for name in names if name not in (*AIRFLOW, MODEL)]
+    services += ["Airflow"] * (set(AIRFLOW) <= set(names)) + ["the model"] * (MODEL in names)
     return ", ".join(services) or "everything"
 
 

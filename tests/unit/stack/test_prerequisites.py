@@ -137,7 +137,7 @@ def test_another_machine_is_sent_to_the_containers(monkeypatch: pytest.MonkeyPat
 
 def test_prerequisites_name_services_that_exist():
     needing = {service for prerequisite in PREREQUISITES for service in prerequisite.needed_by}
-    assert needing == {*SERVICES, prerequisites.BROWSER}
+    assert needing == {*SERVICES, prerequisites.BROWSER, prerequisites.MODEL}
 
 
 def test_version_numbers_are_found_where_they_stand(bare_path: Path):
