@@ -104,7 +104,7 @@ class Policy:
 
     timeout: float = 30.0
     patience: float = 60.0
-    startup: float = 15.0
+    startup: float = 45.0
     first_pause: float = 0.25
     longest_pause: float = 5.0
 

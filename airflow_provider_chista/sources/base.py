@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import ClassVar, Literal
 
@@ -13,9 +12,9 @@ from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.keyrange import EVERY_KEY, KeyRange
 from airflow_provider_chista.model import Column, Kind, Table, TableId, Window
-from airflow_provider_chista.sources.control import CONTROL_SCHEMA, ControlSql, Marker, signalled
+from airflow_provider_chista.sources.control import CONTROL_SCHEMA, Marker
+from airflow_provider_chista.sources.controltables import ControlTables
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row
-from airflow_provider_chista.sources.dialect import Dialect
 from airflow_provider_chista.sources.failures import Failure, TakenError, translated
 from airflow_provider_chista.sources.gauges import Gauges
 from airflow_provider_chista.sources.partitions import PartitionRemoval
@@ -29,24 +28,28 @@ __all__ = ["CONTROL_SCHEMA", "Connection", "Marker", "Role", "Source", "TableId"
 LOCK_TIMEOUT_SECONDS = 3
 """How long a guarded delete or a restore waits for the application's row locks before it gives way."""
 
-_LOG_PAGE_ROWS = 5_000
 
 _NAMED = 5
 """Most rows that an error names."""
 
 
-class Source(PartitionRemoval, Gauges):
+class Source(PartitionRemoval, ControlTables, Gauges):
     """A source database behind a DB-API connection (:class:`Session`); :meth:`hashes` opens one of its own.
 
     Every method raises :class:`FatalError` when the user must change something first (password, privilege, name, setting),
     :class:`TransientError` when the same call can succeed later (server away, lock timeout).
     """
 
-    dialect: ClassVar[Dialect]
-    control_sql: ClassVar[ControlSql]
     insert_failures: ClassVar[tuple[Failure, ...]]
     """What errors mean when rows are inserted; looked up before ``failures``."""
     version_query: ClassVar[str] = "SELECT VERSION()"
+
+    def __init__(
+        self, connect: Callable[[], Connection], *, label: str = "", connection: Connection | None = None
+    ) -> None:
+        super().__init__(connect, label=label, connection=connection)
+        self._unchanged: dict[TableId, tuple[str | None, str]] = {}
+        """DDL and fingerprint of tables that were found unchanged."""
 
     # What differs from engine to engine.
 
@@ -306,60 +309,6 @@ class Source(PartitionRemoval, Gauges):
                 f"back: {differing(table, wrong, found)}. Look for triggers, rules and narrowed types at the source"
             )
 
-    def logged(self, batch_id: str) -> Iterator[list[tuple[str, str]]]:
-        """(row key, row hash) of the batch's deleted rows from the purge log, in the order of their deletion."""
-        last = 0
-        while page := self._read(self.control_sql.logged, (batch_id, last, _LOG_PAGE_ROWS)):
-            last = page[-1][0]
-            yield [(str(key), str(row_hash)) for _, key, row_hash in page]
-
-    def trim_log(self, batch_id: str, limit: int = 10_000) -> int:
-        """Remove at most ``limit`` rows of a settled batch from the purge log; return how many, 0 when none are left."""
-        return self._write(self.control_sql.trim_log, (batch_id, limit))
-
-    def write_marker(self, marker_id: str, token: str) -> None:
-        """Write the marker in a transaction of its own; always an event in the stream, even when the token is the same."""
-        self._write(self.control_sql.write_marker, (marker_id, token, token))
-
-    def read_marker(self, marker_id: str) -> Marker | None:
-        """The marker, or None."""
-        found = self._read(self.control_sql.read_marker, (marker_id,))
-        return Marker(*found[0]) if found else None
-
-    def mark_position(self, marker_id: str, position: str) -> None:
-        """Note the position taken for a marker, in a transaction of its own."""
-        self._touch_marker(marker_id, self.control_sql.mark_position, (position, marker_id))
-
-    def nudge(self, marker_id: str) -> None:
-        """Change the marker once more, so that the connector's committed offset moves past what came before."""
-        self._touch_marker(marker_id, self.control_sql.nudge, (marker_id,))
-
-    def delete_marker(self, marker_id: str) -> None:
-        """Remove a marker that has served; none may be there."""
-        self._write(self.control_sql.delete_marker, (marker_id,))
-
-    def request_snapshot(self, signal_id: str, tables: Sequence[TableId]) -> None:
-        """Ask the connector for an incremental snapshot of tables; the same ``signal_id`` twice asks once.
-
-        :raises FatalError: the connector cannot be told the name of a table; it takes each for a regular expression as well.
-        """
-        names = [self._signalled(table) for table in tables]
-        data = json.dumps({"type": "incremental", "data-collections": names})
-        self._write(self.control_sql.request_snapshot, (signal_id, "execute-snapshot", data))
-
-    def _signalled(self, table: TableId) -> str:
-        name = signalled(table, self.dialect.table(table) % ())
-        if name is None:
-            raise FatalError(
-                f"{self.where}: a running connector cannot be asked for a snapshot of {table}, because of its name; register "
-                "another connector, which has the table from its beginning"
-            )
-        return name
-
-    def _touch_marker(self, marker_id: str, sql: str, values: Sequence[object]) -> None:
-        if not self._write(sql, values):
-            raise FatalError(f"{self.where}: chista.marker has no row {marker_id!r}; write the marker first")
-
     def _hashed(self, table: Table, chunk: Sequence[Row]) -> list[tuple[str, str]]:
         for key, row_hash in chunk:
             if key is None or row_hash is None:
@@ -390,9 +339,17 @@ class Source(PartitionRemoval, Gauges):
 
     def _require_unchanged(self, cursor: Cursor, table: Table) -> None:
         """The rows are locked by now, so no DDL can come between this look and the commit."""
+        seen = (self._ddl(cursor, table), table.fingerprint)
+        if seen[0] is not None and self._unchanged.get(table.id) == seen:
+            return
         now = self._read_catalogue(cursor, table.id)
         if now is None or now.fingerprint != table.fingerprint:
             raise RefusedError(
                 f"{self.where}: the columns or the key of {table.id} changed since they were read; nothing was deleted or "
                 "restored. Archive and verify the table with its new columns first"
             )
+        self._unchanged[table.id] = seen
+
+    def _ddl(self, cursor: Cursor, table: Table) -> str | None:
+        """A text that changes with everything that the fingerprint is made of, where it costs less than the catalogue."""
+        return None

@@ -18,6 +18,7 @@ from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.archive.verify import Proof
 from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.sources.locks import PurgeLock
 from tests.integration.archive.conftest import Store
 from tests.integration.support.archives import Archive, archives
 from tests.integration.support.engines import MYSQL_FAMILY, Connector, connector, wait_for
@@ -209,8 +210,15 @@ def test_what_the_application_does_right_behind_the_commit_of_the_purge_is_its_o
     assert purge_to_the_end(made) == 2
 
 
-def test_two_tasks_purge_one_batch_and_a_key_of_it_twice(archive: Callable[[str], Archive]) -> None:
-    """Airflow took a task for dead that was not: both are about to delete, and the application inserts in between."""
+def test_two_tasks_purge_one_batch_and_a_key_of_it_twice(
+    archive: Callable[[str], Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow took a task for dead that was not: both are about to delete, and the application inserts in between.
+
+    Without the lock of the purge, as where a connection pooler shares sessions.
+    """
+    for name in ("acquire", "keep"):
+        monkeypatch.setattr(PurgeLock, name, lambda lock: True)
     made = archive("reused")
     committed = made.source_keys()
     approved(made)
@@ -288,8 +296,18 @@ def test_a_connector_that_is_dropped_and_made_anew_in_the_middle_of_a_purge(
     approved(made)
     made.purge(throttle=ThrottleOptions(limit=10), txn_size=10)
     made.drain()
-    drop(captured)
-    made.purge(throttle=ThrottleOptions(limit=10), txn_size=10)
+    purging = made.purging(throttle=ThrottleOptions(limit=10), txn_size=10)
+    delete = purging.source.guarded_delete
+
+    def uncaptured(*arguments: Any) -> list[str]:
+        drop(captured)
+        return delete(*arguments)
+
+    instead(purging, uncaptured)
+    with closing(purging.source):
+        assert purging.run().ended == "limit"
+    with pytest.raises(RefusedError, match="does not exist any more"):
+        made.purge()
     made.require_nothing_lost(committed)
     captured.register()
     # It streams, and has read the last ten rows again; nothing of that is drained yet.

@@ -38,7 +38,7 @@ FATAL, TRANSIENT, UNREACHED = 3, 4, 5
 _UNKNOWN = 12
 """Requests of a stage that was not yet seen to its end."""
 
-_REQUESTS = ("raw_insert", "command", "query")
+_REQUESTS = ("raw_insert", "command", "query", "query_row_block_stream")
 _STATEMENTS = (
     (psycopg.Cursor, "execute"), (psycopg.ServerCursor, "execute"), (psycopg.Connection, "commit"),
     (MySQLdb.cursors.BaseCursor, "execute"), (MySQLdb.connections.Connection, "commit"),
