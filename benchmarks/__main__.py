@@ -1,6 +1,6 @@
 """Measure drain, proof and purge: ``make bench``, or
 ``python -m benchmarks [--rows N] [--rounds N] [--part PART]
-[avro|drain|live|purge|restore|rowhash|verify|verify-memory]``.
+[avro|drain|live|purge|restore|rowhash|slowdown|verify|verify-memory]``.
 
 Machines are noisy, so every figure stands beside others that were measured in the same round, and the ratio is what counts:
 
@@ -12,6 +12,7 @@ Machines are noisy, so every figure stands beside others that were measured in t
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
   with its purge log, over one connection and over two; on MariaDB of pt-archiver;
 * ``restore``: per source, rows/s from ClickHouse back to the source, compared before each commit;
+* ``slowdown``: per source, milliseconds of an application's short transactions alone and beside a purge of ``rows`` rows;
 * ``verify``: per source, rows/s of a proof beside the engine's own client that streams the same hashes to nowhere; of a
   digest, and of a proof that fails with 1 % of the rows named, on PostgreSQL beside reladiff;
 * ``verify-memory``: peak memory of a new process that proves ``rows`` rows, and of one with a tenth; only by name;
@@ -28,7 +29,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from benchmarks import avro, live, purge, restore, rowhash, verify
+from benchmarks import avro, live, purge, restore, rowhash, slowdown, verify
 from benchmarks.drain.parts import PARTS
 from benchmarks.drain.report import machine, table
 
@@ -38,6 +39,7 @@ SUITES: dict[str, Callable[[int], dict[str, float]]] = {
     "purge": purge.measure,
     "restore": restore.measure,
     "rowhash": rowhash.measure,
+    "slowdown": slowdown.measure,
     "verify": verify.measure,
     "verify-memory": verify.memory,
 }
@@ -50,6 +52,7 @@ ROWS = {
     "purge": 200_000,
     "restore": 100_000,
     "rowhash": 200_000,
+    "slowdown": 60_000,
     "verify": 300_000,
     "verify-memory": 10_000_000,
 }
@@ -92,7 +95,7 @@ def _suite(name: str, rows: int, count: int) -> None:
     for figure in rounds[0]:
         values = [result[figure] for result in rounds]
         unit = "" if "ratio" in figure or figure.endswith((", ms", ", MiB")) else " rows/s"
-        text = ".2f" if "ratio" in figure else ",.0f"
+        text = ".2f" if "ratio" in figure or figure.endswith(", ms") else ",.0f"
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"  {figure:<48} {middle:>12{text}}{unit} ({low:{text}} to {high:{text}})")
 

@@ -139,6 +139,10 @@ def _fill(source: Source, cursor: Any, connection: Any, schema: str, rows: int) 
             f"INSERT INTO {schema}.salaries VALUES {places}", [value for row in values for value in row]
         )
     connection.commit()
+    cursor.execute(f"ANALYZE {'' if source.flavour == 'postgres' else 'TABLE '}{schema}.salaries")
+    if source.flavour != "postgres":
+        cursor.fetchall()
+    connection.commit()
     return source.catalogue(TableId(schema, "salaries"))
 
 

@@ -82,6 +82,8 @@ class MySQLFamilySource(MySQLGauges, Source):
     gtids: ClassVar[str]
     """Query for the set of executed GTIDs."""
     _release: tuple[int, int] = (0, 0)
+    _default = ""
+    """The control connection's default database, where it is known."""
     innodb_tables: ClassVar[str]
     """The view of InnoDB's tables."""
     lock_table: ClassVar[str]
@@ -213,7 +215,9 @@ class MySQLFamilySource(MySQLGauges, Source):
     ) -> tuple[list[str], int]:
         """Lock and log the equal rows, delete those; every statement is bounded by the keys of the call."""
         # The target of a joined DELETE is looked for in the default database (errors 1046 and 1044 elsewhere).
-        cursor.execute(f"USE {self.dialect.quote(table.id.schema)}", ())
+        if self._default != table.id.schema:
+            cursor.execute(f"USE {self.dialect.quote(table.id.schema)}", ())
+            self._default = table.id.schema
         wanted = _json([(*values, row_hash) for _, values, row_hash in rows])
         cursor.execute(self._log_sql(table), (batch_id, str(table.id), wanted))
         logged = cursor.rowcount
@@ -315,7 +319,7 @@ class MySQLFamilySource(MySQLGauges, Source):
             self._require_setting("character set", found, CHARACTER_SET)
         cursor.execute("SELECT @@port, COALESCE(DATABASE(), ''), CURRENT_USER(), VERSION()", ())
         port, database, user, version = cursor.fetchall()[0]
-        self._release = mysqlchecks.release(version)
+        self._release, self._default = mysqlchecks.release(version), ""
         connection.rollback()
         host = str(driver.get_host_info()).partition(" ")[0]
         return f"{self.flavour} {host}:{port}/{database} as {user}"

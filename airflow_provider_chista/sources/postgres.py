@@ -60,6 +60,9 @@ CONTROL = ControlSql(
         WHERE id IN (SELECT id FROM chista.purge_log WHERE batch_id = %s ORDER BY id LIMIT %s)""",
 )
 
+_BY_INDEX = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+"""For the transaction: else the planner, to whom a SHA-256 costs no more than a sum, may hash every row of the table."""
+
 _RELATION_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 # SQLSTATEs: PostgreSQL, appendix A. Rows with texts are for errors of libpq, which have no SQLSTATE.
@@ -217,7 +220,7 @@ class PostgresSource(PostgresGauges, Source):
     def guarded_delete_sql(self, table: Table) -> str:
         """As :meth:`Source.guarded_delete_sql`: one statement deletes and logs."""
         values = [f":{name}" for name in (*table.primary_key, "row_hash", "batch_id", "table_name")]
-        return f"BEGIN;\n{(self._delete_sql(table) % tuple(values)).strip()};\nCOMMIT;"
+        return f"BEGIN;\n{_BY_INDEX};\n{(self._delete_sql(table) % tuple(values)).strip()};\nCOMMIT;"
 
     def _delete_matching(
         self,
@@ -227,6 +230,7 @@ class PostgresSource(PostgresGauges, Source):
         rows: Sequence[tuple[str, tuple[KeyValue, ...], str]],
     ) -> tuple[list[str], int]:
         """One statement: a row that changes while it waits is compared again in its new version (EvalPlanQual)."""
+        cursor.execute(_BY_INDEX, ())
         arrays = _arrays([(*values, row_hash) for _, values, row_hash in rows])
         cursor.execute(self._delete_sql(table), (*arrays, batch_id, str(table.id)))
         found = cursor.fetchall()
