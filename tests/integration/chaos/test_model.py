@@ -19,7 +19,7 @@ def test_stages_in_any_order_among_changes_of_the_application_lose_nothing(
     store: Store, tmp_path: Path
 ) -> None:
     chosen = settings(
-        max_examples=3, stateful_step_count=12, derandomize=True, database=None, phases=[Phase.generate]
+        max_examples=2, stateful_step_count=12, derandomize=True, database=None, phases=[Phase.generate]
     )
     with scene("postgres", store, tmp_path, Random(3), days=0, rows=3) as made:
         machine = type("Machine", (Protocol,), {"scene": made, "numbers": count()})

@@ -19,5 +19,5 @@ def test_stages_killed_at_random_beside_an_application_lose_nothing(
     store: Store, tmp_path: Path, flavour: str
 ) -> None:
     random = Random(SEED)
-    with scene(flavour, store, tmp_path, random, days=3, rows=8) as made:
-        Schedule(made, random, 3).run(12)
+    with scene(flavour, store, tmp_path, random, days=2, rows=8) as made:
+        Schedule(made, random, 2).run(8)
