@@ -87,7 +87,6 @@ RIGHT = (
 
 LONG = (
     Case("two crashes", {**_ONE_RUN, "CRASHES": 2}),
-    Case("contents that come back", _ONE_RUN, ("SAME_CONTENT",)),
     Case("two runs of one window and a crash", {**_TWO_RUNS, "CRASHES": 1}),
     Case("two keys", {"KEYS": 2, "CHANGES": 2, "PROOFS": 1, "CRASHES": 1}),
     Case("two tasks purge one batch", {**_TWINS, "CHANGES": 2}, ("TWIN",)),

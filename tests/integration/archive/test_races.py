@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.archive import barrier, snapshot
+from airflow_provider_chista.archive import compare as comparing
 from airflow_provider_chista.archive.ledger import Stage
 from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.throttle import ThrottleOptions
@@ -124,8 +125,9 @@ def test_a_row_that_was_changed_and_changed_back_is_purged_and_the_window_proven
 
 @pytest.mark.parametrize("drained", [False, True], ids=["before it is drained", "after it was drained"])
 def test_a_table_that_is_read_again_in_the_middle_of_a_purge(
-    archive: Callable[[str], Archive], drained: bool
+    archive: Callable[[str], Archive], drained: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(comparing, "KEPT", 5)  # as if they were more rows than are kept in memory
     made = archive("read" if drained else "again")
     committed, before = made.source_keys(), made.in_source()
     approved(made)
