@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from airflow_provider_chista.canonical import parse_key, sort_key
 from airflow_provider_chista.model import Kind
@@ -17,7 +19,13 @@ KEPT = 100_000
 _AHEAD = 8
 """Lists that a stream is read ahead: 160,000 rows of the source, some 40 MB."""
 
+BLOCK = 20_000
+"""Rows of a list of a stream, and of a block whose digest is compared."""
+
+_JOIN_SECONDS = 5.0
+
 Pair = tuple[str, str]
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
@@ -99,17 +107,30 @@ def compare(
         right.take(j)
 
 
-@contextmanager
-def read_ahead(chunks: Iterator[list[Pair]]) -> Iterator[Iterator[list[Pair]]]:
-    """Read a stream in a thread of its own, a few lists ahead, from now on; the stream is closed at the end of the block.
+def block_digests(rows: Iterable[list[Pair]]) -> Iterator[tuple[int, str]]:
+    """Rows, and SHA-256 over the lines ``hash key``, of each list of a stream: equal when and only when the lists are.
 
-    So a server goes on computing hashes while this process is busy with the other stream. An error of the stream is raised
-    where its list would have come.
+    ``Manifests.block_digests`` has the same of a manifest. A hash has 64 characters and a key ends where its grammar says
+    (``docs/row-hash.md``), so that no two different lists have the same lines.
     """
-    taken: queue.Queue[list[Pair] | BaseException | None] = queue.Queue(_AHEAD)
+    for block in rows:
+        lines = "".join([f"{row_hash}{key}\n" for key, row_hash in block])
+        yield len(block), hashlib.sha256(lines.encode()).hexdigest()
+
+
+@contextmanager
+def read_ahead(items: Iterator[Item], ahead: int = _AHEAD) -> Iterator[Iterator[Item]]:
+    """Read a stream in a thread of its own from now on; the stream is closed at the end of the block.
+
+    So a server goes on computing hashes while this process is busy with something else. An error of the stream is raised
+    where its item would have come.
+
+    :param ahead: most items that wait to be taken; 0: any number.
+    """
+    taken: queue.Queue[Item | _End] = queue.Queue(ahead)
     ended = threading.Event()
 
-    def put(item: list[Pair] | BaseException | None) -> bool:
+    def put(item: Item | _End) -> bool:
         while not ended.is_set():
             try:
                 taken.put(item, timeout=0.1)
@@ -119,24 +140,24 @@ def read_ahead(chunks: Iterator[list[Pair]]) -> Iterator[Iterator[list[Pair]]]:
         return False
 
     def read() -> None:
-        last: BaseException | None = None
+        end = _End()
         try:
-            for chunk in chunks:
-                if not put(chunk):
+            for item in items:
+                if not put(item):
                     break
         except BaseException as error:  # noqa: BLE001  raised again in the thread that reads
-            last = error
+            end = _End(error)
         finally:
-            close = getattr(chunks, "close", None)
+            close = getattr(items, "close", None)
             if close is not None:
                 close()
-        put(last)
+        put(end)
 
-    def given() -> Iterator[list[Pair]]:
-        while (item := taken.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
+    def given() -> Iterator[Item]:
+        while not isinstance(item := taken.get(), _End):
             yield item
+        if item.error is not None:
+            raise item.error
 
     reader = threading.Thread(target=read, name="chista-read-ahead", daemon=True)
     reader.start()
@@ -144,7 +165,15 @@ def read_ahead(chunks: Iterator[list[Pair]]) -> Iterator[Iterator[list[Pair]]]:
         yield given()
     finally:
         ended.set()
-        reader.join()
+        # Not for ever: the server may be sorting; its connection ends with the process.
+        reader.join(_JOIN_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of a stream, with the error that ended it."""
+
+    error: BaseException | None = None
 
 
 def _order(kinds: Sequence[Kind], a: list[Pair], i: int, b: list[Pair], j: int) -> int:

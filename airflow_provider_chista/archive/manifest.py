@@ -102,6 +102,17 @@ class Manifests(Archived):
                 for block in blocks:
                     yield list(block)
 
+    def block_digests(self, verify_id: str, part: int, rows: int) -> list[tuple[int, str]]:
+        """As :func:`airflow_provider_chista.archive.compare.block_digests`, of a part in blocks of ``rows`` rows."""
+        found = self.control.rows(
+            f"SELECT intDiv(place, {rows}) AS block, count() AS n, lower(hex(SHA256(arrayStringConcat(arrayMap(line ->"
+            " line.2, arraySort(line -> line.1, groupArray((place, concat(row_hash, row_key, '\\n'))))))))) AS digest"
+            f" FROM (SELECT position - {part * _PART} AS place, row_hash, row_key FROM {self.control.name('manifest')}"
+            f" WHERE verify_id = {{verify_id:String}} AND {_of_part(part)}) GROUP BY block ORDER BY block",
+            {"verify_id": verify_id},
+        )
+        return [(row["n"], row["digest"]) for row in found]
+
     def drop_part(self, verify_id: str, part: int) -> None:
         """Remove a part, so that it can be frozen again."""
         self.control.execute(

@@ -1,22 +1,30 @@
-"""The proof: (row key, row hash) of source and archive, streamed in key order and merged with bounded memory.
+"""The proof: (row key, row hash) of source and archive, in key order and with bounded memory.
 
 The rows are compared in parts, ranges of keys: a long comparison can be shared by several connections, a run that was killed
-goes on behind the parts that it had proven, and what differs is compared again without the rest. A difference is not a
-failure until the capture has passed it: the archive is caught up, its part compared again, and only what still differs is
-read by value and reported, or repaired and compared again.
+goes on behind the parts that it had proven, and what differs is compared again without the rest. Of an equal part nothing
+but digests of blocks leaves ClickHouse. A difference is not a failure until the capture has passed it: the archive is caught
+up, its part compared row by row, and only what still differs is read by value and reported, or repaired and compared again.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from airflow_provider_chista.archive.compare import Differences, Pair, compare, read_ahead
+from airflow_provider_chista.archive.compare import (
+    BLOCK,
+    Differences,
+    Pair,
+    block_digests,
+    compare,
+    read_ahead,
+)
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
@@ -115,7 +123,6 @@ class Verification:
     :param catch_up: as of :func:`verify`; :param stopped: as of :func:`verify`.
     :param verify_id: of the manifest; :param ranges: its parts; :param pending: parts that are not proven, by number.
     :param frozen: parts of which the manifest may have rows; :param counted: rows that the source had, by part.
-    :param again: whether the archive was caught up because of differences.
     :param refused: by row key, why it could not be repaired.
     """
 
@@ -133,7 +140,6 @@ class Verification:
     pending: list[int] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
     counted: dict[int, int] = field(default_factory=dict)
-    again: bool = False
     refused: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Proof:
@@ -187,16 +193,33 @@ class Verification:
 
     def _outcome(self) -> Differences:
         """What still differs after the capture has passed it."""
-        found = self._compared()
-        if not found.total:
-            return found
-        self.log(f"{self._told(found)}; waiting for the capture to pass them, then comparing again")
+        recover_all(self.source, self.manifests, self.ledger)
+        equal = share_out(self._summed, self.pending, self.options.parallel)
+        self.pending = [part for part, is_equal in zip(self.pending, equal, strict=True) if not is_equal]
+        if not self.pending:
+            return Differences()
+        self.log(
+            f"{len(self.pending)} of {len(self.ranges)} parts differ ({sum(self.counted.values())} rows at the source); "
+            "waiting for the capture to pass the differences, then comparing row by row"
+        )
         self.catch_up()
-        self.again = True
         return self._compared()
 
+    def _summed(self, part: int) -> bool:
+        """Freeze one part and compare it by blocks; the source hashes while ClickHouse does. Whether it is equal."""
+        rows = self.source.hashes(self.manifests.table, self.window, BLOCK, keys=self.ranges[part])
+        with read_ahead(block_digests(self._unless_stopped(rows)), 0) as digests:
+            self._freeze(part)
+            there = self.manifests.block_digests(self.verify_id, part, BLOCK)
+            here = list(digests)
+        self.counted[part] = sum(count for count, _ in here)
+        if here != there:
+            return False
+        self._note(part)
+        return True
+
     def _compared(self) -> Differences:
-        """Compare the pending parts once; those that are equal are pending no more."""
+        """Compare the pending parts row by row; those that are equal are pending no more."""
         source, manifests, ledger = self.source, self.manifests, self.ledger
         # What a killed purge has deleted is no difference.
         recover_all(source, manifests, ledger)
@@ -207,47 +230,52 @@ class Verification:
             # A run beside this one may be purging rows of the same window.
             recover_all(source, manifests, ledger)
             struck = manifests.strike_purged(self.verify_id)
-            for part, differences in parts.items():
-                if differences.total:
-                    differences.explain(struck)
-                    self._note(part, differences)
+            for differences in parts.values():
+                differences.explain(struck)
         found = Differences()
-        for differences in parts.values():
+        for part, differences in parts.items():
             found.include(differences)
+            if not differences.total:
+                self._note(part)
         self.pending = [part for part, differences in parts.items() if differences.total]
         return found
 
     def _part(self, part: int) -> Differences:
-        """Freeze and compare one part; the source hashes while ClickHouse does."""
-        keys, manifests = self.ranges[part], self.manifests
-        if part in self.frozen:
-            manifests.drop_part(self.verify_id, part)
-        self.frozen.add(part)
-        with read_ahead(self.source.hashes(manifests.table, self.window, keys=keys)) as rows:
-            manifests.freeze(self.verify_id, self.window, keys, part)
-            if self.again:
-                # Before the comparison, which keeps few of the keys that differ.
-                manifests.strike_purged(self.verify_id)
+        """Freeze one part again, without what is known to be purged, and compare it row by row."""
+        manifests = self.manifests
+        rows = self.source.hashes(manifests.table, self.window, BLOCK, keys=self.ranges[part])
+        with read_ahead(self._unless_stopped(rows)) as ahead:
+            self._freeze(part)
+            # Before the comparison, which keeps few of the keys that differ.
+            manifests.strike_purged(self.verify_id)
             self.counted[part], differences = compare(
-                manifests.table.key_kinds, self._unless_stopped(rows), manifests.stream(self.verify_id, part)
+                manifests.table.key_kinds, ahead, manifests.stream(self.verify_id, part)
             )
-        self._note(part, differences)
         return differences
 
-    def _note(self, part: int, differences: Differences) -> None:
+    def _freeze(self, part: int) -> None:
+        if part in self.frozen:
+            self.manifests.drop_part(self.verify_id, part)
+        self.frozen.add(part)
+        self.manifests.freeze(self.verify_id, self.window, self.ranges[part], part)
+
+    def _note(self, part: int) -> None:
         """Record an equal part of several, for a run that goes on with it."""
-        if not differences.total and len(self.ranges) > 1:
+        if len(self.ranges) > 1:
             self.manifests.control.insert(
                 "verified_parts", [{"verify_id": self.verify_id, "part": part, "rows": self.counted[part]}]
             )
 
-    def _unless_stopped(self, rows: Iterator[list[Pair]]) -> Iterator[list[Pair]]:
-        for chunk in rows:
-            if self.stopped():
-                raise FatalError(
-                    f"the verification {self.verify_id} of {describe(self.window)} was stopped; run the task again to go on"
-                )
-            yield chunk
+    def _unless_stopped(self, rows: Generator[list[Pair], None, None]) -> Iterator[list[Pair]]:
+        # Closed here: an error that is raised keeps the frames, and with them the source's transaction.
+        with closing(rows):
+            for chunk in rows:
+                if self.stopped():
+                    raise FatalError(
+                        f"the verification {self.verify_id} of {describe(self.window)} was stopped; run the task again to go "
+                        "on"
+                    )
+                yield chunk
 
     def _proven(self, started: float) -> Proof:
         """Record the proof."""
@@ -271,10 +299,6 @@ class Verification:
         )
         manifests.drop(ledger.superseded(self.verify_id))
         return proof
-
-    def _told(self, differences: Differences) -> str:
-        """The differences in words."""
-        return f"{differences} ({sum(self.counted.values())} rows at the source)"
 
     def _mismatches(self) -> Mismatches:
         return Mismatches(self.source, self.manifests, self.options.masked)

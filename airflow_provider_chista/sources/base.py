@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import ClassVar, Literal
 
@@ -174,7 +174,7 @@ class Source(PartitionRemoval, ControlTables, Gauges):
 
     def hashes(
         self, table: Table, window: Window | None, chunk_rows: int = 20_000, keys: KeyRange = EVERY_KEY
-    ) -> Iterator[list[tuple[str, str]]]:
+    ) -> Generator[list[tuple[str, str]], None, None]:
         """Stream (row key, row hash) of the window's rows, with keys in a range, in the order of ``canonical.sort_key``.
 
         The rows are those of one consistent snapshot, read by a server-side cursor on a connection of its own, which

@@ -12,8 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_chista.archive.compare import KEPT, Differences, Pair, compare
+from airflow_provider_chista.archive.compare import (
+    KEPT,
+    Differences,
+    Pair,
+    block_digests,
+    compare,
+    read_ahead,
+)
 from airflow_provider_chista.canonical import KEY_KINDS, parse_key, row_text, sort_key
+from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import INTEGER_BOUNDS, Kind
 
 KINDS = (Kind.INT32, Kind.TEXT)
@@ -117,3 +125,47 @@ def test_extra_rows_that_a_purge_has_deleted_meanwhile_are_explained_and_no_othe
     found.explain({"1|1:a", "3|1:c", "4|1:d"})
     assert (found.extra, found.missing, found.differing) == (1, 1, 1)
     assert "1|1:a" not in found.keys
+
+
+def test_blocks_are_equal_when_and_only_when_their_rows_are() -> None:
+    rows = [(f"{n}", f"{n:064x}") for n in range(50)]
+    whole = list(block_digests([rows[:30], rows[30:]]))
+    assert [count for count, _ in whole] == [30, 20]
+    assert list(block_digests([rows[:30], rows[30:]])) == whole
+    changed = [*rows[:7], (rows[7][0], "f" * 64), *rows[8:]]
+    others = list(block_digests([changed[:30], changed[30:]]))
+    assert (others[0] != whole[0], others[1] == whole[1]) == (True, True)
+    # What moves between key and hash, or between rows, is seen.
+    assert list(block_digests([[("1", "2" * 64)]])) != list(block_digests([[("12", "2" * 63)]]))
+    assert list(block_digests([[("1", "a" * 64), ("2", "b" * 64)]])) != list(
+        block_digests([[("2", "a" * 64), ("1", "b" * 64)]])
+    )
+
+
+def endless(closed: list[bool]) -> Iterator[list[Pair]]:
+    try:
+        for number in range(10**9):
+            yield [(str(number), "h")]
+    finally:
+        closed.append(True)
+
+
+def test_a_stream_is_read_ahead_and_closed_whatever_becomes_of_it() -> None:
+    closed: list[bool] = []
+    with read_ahead(endless(closed), 3) as rows:
+        assert next(rows) == [("0", "h")]
+    assert closed == [True]
+    with pytest.raises(ValueError, match="elsewhere"), read_ahead(endless(closed)):
+        raise ValueError("elsewhere")
+    assert closed == [True, True]
+
+
+def test_an_error_of_the_stream_comes_where_its_list_would_have() -> None:
+    def failing() -> Iterator[list[Pair]]:
+        yield [("1", "h")]
+        raise FatalError("the source is gone")
+
+    with read_ahead(failing(), 0) as rows:
+        assert next(rows) == [("1", "h")]
+        with pytest.raises(FatalError, match="the source is gone"):
+            next(rows)
