@@ -50,11 +50,13 @@ class Archived:
 
         :param purged: True takes purged rows in too.
         """
-        parameters = {"target": str(self.target), **self._bounds(window)}
+        # None that the statement does not name: the client then formats it with %, which names of tables may have.
+        parameters = self._bounds(window)
         rows = f"FROM {sql.table(self.target)} AS {sql.ROW}"
         where = f"WHERE {self._where(window, keys, parameters)}"
         version = f"{sql.ROW}.{layout.VERSION}"
         if not purged and self._has_purged():
+            parameters["target"] = str(self.target)
             # Only purged rows with a key among these rows: those of the whole table may be more than fit into memory.
             kept = (
                 f" AND ({KEY}, {VERSION}) NOT IN (SELECT row_key, version FROM {self.control.name('purged')} FINAL WHERE"
@@ -98,7 +100,7 @@ class Archived:
 
     def bounds(self, window: Window | None, rows: int) -> list[str]:
         """Row keys, in key order, that cut the window's rows into parts of about ``rows`` rows each."""
-        parameters: dict[str, Any] = {**self._bounds(window), "rows": rows}
+        parameters: dict[str, Any] = self._bounds(window)
         where = self._where(window, EVERY_KEY, parameters)
         # Without FINAL: where the parts end does not matter, as long as every key has one.
         table = f"{sql.table(self.target)} AS {sql.ROW} WHERE {where}"
@@ -107,7 +109,7 @@ class Archived:
         found = self.control.rows(
             f"SELECT DISTINCT {KEY} FROM (SELECT {KEY}, rowNumberInAllBlocks() AS n FROM (SELECT {self._row_key} AS {KEY}"
             f" FROM {table} ORDER BY {self._order})) WHERE n > 0 AND n % {{rows:UInt64}} = 0 ORDER BY n",
-            parameters,
+            {**parameters, "rows": rows},
         )
         return [row[KEY] for row in found]
 
