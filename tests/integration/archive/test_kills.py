@@ -104,7 +104,7 @@ def require_true_marks(made: Stream, story: Story) -> None:
         assert name == next(was for op, of, was in reversed(told[:offset]) if (op, of) == ("u", number))
 
 
-@pytest.mark.timeout(max(120, KILLS))
+@pytest.mark.timeout(max(600, 2 * KILLS))
 @pytest.mark.parametrize("seed", [20_260_101, 7, 424_242])
 def test_a_drain_that_is_killed_anywhere_and_run_again_leaves_what_an_undisturbed_one_leaves(
     stream: Streams, seed: int
@@ -122,7 +122,7 @@ def test_a_drain_that_is_killed_anywhere_and_run_again_leaves_what_an_undisturbe
         require_as_undisturbed(made, story)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_so_does_one_that_reads_avro(stream: Streams) -> None:
     made = unmerged(stream(policy=DeletePolicy.ARCHIVE, avro=True).create(partitions=2))
     story = Story(made, random.Random(5))
