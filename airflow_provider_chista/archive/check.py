@@ -220,6 +220,8 @@ class _Checking:
             found.include(differences)
             if differences.total:
                 left.append(part)
+            elif self.options.mode is Mode.DIGEST and isinstance(part, KeyRange) and part not in self.digests:
+                self.digests[part] = self.source.digest(self.manifests.table, self.window, part)
         return found, left
 
     def _part(self, part: _Part) -> Differences:
@@ -241,8 +243,6 @@ class _Checking:
             self.counted[part], differences = compare(
                 self.manifests.table.key_kinds, rows, self.manifests.hashes(self.window, part)
             )
-        if self.options.mode is Mode.DIGEST:
-            self.digests[part] = self.source.digest(self.manifests.table, self.window, part)
         return differences
 
     def _ordered(self, hashes: Mapping[str, str]) -> list[Pair]:
