@@ -12,10 +12,11 @@ from clickhouse_connect.driver.client import Client
 
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.model import TableId
+from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from tests.integration.sources.conftest import ThrowAway
 from tests.integration.support import services
 from tests.integration.support.engines import ENGINES, Connector, Engine
-from tests.integration.support.tasks import connection
+from tests.integration.support.tasks import connection, context
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,25 @@ TABLES = (
     "CREATE TABLE {schema}.keyless (id INT, name VARCHAR(40))",
     "CREATE TABLE {schema}.places (id DOUBLE PRIMARY KEY, place POINT)",
 )
+
+
+def archived_pair(place: Place, rows: int) -> dict[str, str]:
+    """A table of that many rows and an equal archive table, made without a connector."""
+    name = f"t_{services.token()}"
+    pair = {"table": f"{place.schema}.{name}", "target": f"{place.database}.{name}"}
+    place.engine.execute(
+        f"CREATE TABLE {pair['table']} (id INT PRIMARY KEY, name VARCHAR(40))",
+        f"INSERT INTO {pair['table']} VALUES (%s, %s)",
+        many=[(i, f"n{i}") for i in range(rows)],
+    )
+    CreateArchiveTableOperator(
+        task_id="create", tables={pair["table"]: pair["target"]}, **place.systems
+    ).execute(context())
+    place.client.command(
+        f"INSERT INTO {pair['target']} (id, name, _chista_version)"
+        f" SELECT number, concat('n', toString(number)), 1 FROM numbers({rows})"
+    )
+    return pair
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,7 @@ from airflow_provider_chista.clickhouse.types import probe
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
-from airflow_provider_chista.operators.table import CreateArchiveTableOperator
-from tests.integration.operators.conftest import Place
-from tests.integration.support import services
+from tests.integration.operators.conftest import Place, archived_pair
 from tests.integration.support.engines import Connector, wait_for
 from tests.integration.support.tasks import context
 
@@ -31,20 +29,7 @@ ROWS = 100
 @pytest.fixture
 def pair(place: Place, stopped: Connector) -> dict[str, str]:
     """A table whose rows are archived and proven."""
-    name = f"t_{services.token()}"
-    pair = {"table": f"{place.schema}.{name}", "target": f"{place.database}.{name}"}
-    place.engine.execute(
-        f"CREATE TABLE {pair['table']} (id INT PRIMARY KEY, name VARCHAR(40))",
-        f"INSERT INTO {pair['table']} VALUES (%s, %s)",
-        many=[(i, f"n{i}") for i in range(ROWS)],
-    )
-    CreateArchiveTableOperator(
-        task_id="create", tables={pair["table"]: pair["target"]}, **place.systems
-    ).execute(context())
-    place.client.command(
-        f"INSERT INTO {pair['target']} (id, name, _chista_version)"
-        f" SELECT number, concat('n', toString(number)), 1 FROM numbers({ROWS})"
-    )
+    pair = archived_pair(place, ROWS)
     table, target = TableId.parse(pair["table"]), TableId.parse(pair["target"])
     with place.engine.source() as source:
         types = probe(place.client)

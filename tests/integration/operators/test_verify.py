@@ -9,10 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_chista.operators.purge import PurgeSourceOperator
-from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from airflow_provider_chista.operators.verify import VerifyArchiveOperator
-from tests.integration.operators.conftest import Place
-from tests.integration.support import services
+from tests.integration.operators.conftest import Place, archived_pair
 from tests.integration.support.tasks import context
 
 ROWS = 500
@@ -21,21 +19,7 @@ ROWS = 500
 @pytest.fixture(scope="module")
 def pair(place: Place) -> dict[str, str]:
     """A table and an equal archive table, made without a connector."""
-    name = f"t_{services.token()}"
-    pair = {"table": f"{place.schema}.{name}", "target": f"{place.database}.{name}"}
-    place.engine.execute(
-        f"CREATE TABLE {pair['table']} (id INT PRIMARY KEY, name VARCHAR(40))",
-        f"INSERT INTO {pair['table']} VALUES (%s, %s)",
-        many=[(i, f"n{i}") for i in range(ROWS)],
-    )
-    CreateArchiveTableOperator(
-        task_id="create", tables={pair["table"]: pair["target"]}, **place.systems
-    ).execute(context())
-    place.client.command(
-        f"INSERT INTO {pair['target']} (id, name, _chista_version)"
-        f" SELECT number, concat('n', toString(number)), 1 FROM numbers({ROWS})"
-    )
-    return pair
+    return archived_pair(place, ROWS)
 
 
 def task(place: Place, pair: dict[str, str], **more: Any) -> VerifyArchiveOperator:
