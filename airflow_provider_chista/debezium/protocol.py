@@ -177,31 +177,35 @@ class Operations:
                 assert response is not None  # the clients answer every request
                 if response.is_success:
                     return response.json() if response.content else None
-                reason, limit = self._judge(request, response)
+                reason, foreign = self._judge(request, response)
             except httpx.TransportError as error:
-                reason, limit = self._judge_transport(error), self.policy.patience
+                reason, foreign = self._judge_transport(error), False
             except ValueError as error:
                 raise FatalError(f"{self.url} does not answer as Kafka Connect does: {error}") from error
             elapsed = time.monotonic() - begun
+            limit = min(self.policy.startup, self.policy.patience) if foreign else self.policy.patience
             if elapsed + pause > limit:
                 message = f"Kafka Connect at {self.url}: {request} not done after {elapsed:.0f} s: {reason}"
-                if limit < self.policy.patience:
+                if foreign:
                     raise FatalError(f"{message}; check that the URL is that of a Kafka Connect worker")
                 raise TransientError(message)
             yield pause
             pause = min(pause * 2, self.policy.longest_pause)
 
-    def _judge(self, request: Request, response: httpx.Response) -> tuple[str, float]:
-        """Why the request is worth another try and for how many seconds in all; raises when it is not."""
+    def _judge(self, request: Request, response: httpx.Response) -> tuple[str, bool]:
+        """Why the request is worth another try, and whether something other than Connect may have answered.
+
+        Raises when another try would not mend it.
+        """
         status, message = response.status_code, _message(response)
         for secret in secrets_of(request.body or {}):
             message = message.replace(secret, "***")
         reason = f"the worker answered {status}: {message or response.reason_phrase}"
         # Connect wraps a bad request into 500 where the connector's class is missing.
         if status in (409, 429) or (status >= 500 and "BadRequestException" not in message):
-            return reason, self.policy.patience
+            return reason, False
         if status == 404 and message in ("", "HTTP 404 Not Found"):
-            return reason, min(self.policy.startup, self.policy.patience)
+            return reason, True
         hint = {
             401: "; check user and password of the kafka_connect connection",
             403: "; the user of the connection lacks the right",

@@ -49,7 +49,7 @@ WRONG = [
     ({"sasl_mechanism": "PLAIN"}, FatalError, "Kafka refused .*Unsupported SASL mechanism.*check .*sasl.mechanism"),
     ({"ssl_ca_location": "{stranger}"}, FatalError, "Kafka refused .*certificate verify failed.*check ssl.ca.location"),
     ({"security_protocol": "PLAINTEXT"}, TransientError, "brokers are down.*security.protocol is theirs"),
-    ({"bootstrap_servers": "127.0.0.1:{plain}"}, TransientError, "the client's last error: .*PLAINTEXT broker listener"),
+    ({"bootstrap_servers": "127.0.0.1:{plain}"}, TransientError, "the client's last error: .*in state SSL_HANDSHAKE"),
     ({"bootstrap_servers": "127.0.0.1:{nobody}"}, TransientError, "the client's last error: .*Connection refused"),
 ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from airflow_provider_chista.debezium.connect import (
 )
 from airflow_provider_chista.errors import FatalError, TransientError
 
-QUICK = Policy(timeout=2, patience=0.6, startup=0.6, first_pause=0.02, longest_pause=0.1)
+QUICK = Policy(timeout=2, patience=0.6, startup=0.4, first_pause=0.02, longest_pause=0.1)
 RUNNING = {
     "name": "shop",
     "connector": {"state": "RUNNING", "worker_id": "10.0.0.1:8083"},
