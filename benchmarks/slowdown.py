@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.purgereport import PurgeOptions
@@ -65,32 +66,38 @@ def _purge(pair: Place, rows: int, sleep_ratio: float) -> tuple[int, float]:
 
 @contextmanager
 def _application(engine: str, name: str) -> Iterator[list[float]]:
-    """Milliseconds of transactions at a steady pace, until the end of the block."""
+    """Milliseconds of transactions at a steady pace, until the end of the block, in a process that the purge's is not."""
     took: list[float] = []
-    ended = threading.Event()
-
-    def work() -> None:
-        connection = source_connection(engine)
-        cursor = connection.cursor()
-        number, due = 0, time.perf_counter()
-        while not ended.is_set():
-            number, due = number + 1, due + 1 / PER_SECOND
-            time.sleep(max(0.0, due - time.perf_counter()))
-            began = time.perf_counter()
-            key = number * 37 % _APPLICATION_ROWS
-            cursor.execute(f"SELECT n FROM {name} WHERE id = %s FOR UPDATE", (key,))
-            cursor.execute(f"UPDATE {name} SET n = %s WHERE id = %s", (cursor.fetchall()[0][0] + 1, key))
-            connection.commit()
-            took.append((time.perf_counter() - began) * 1000)
-        connection.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
+    processes = get_context("spawn")
+    here, there = processes.Pipe()
+    process = processes.Process(target=_work, args=(engine, name, there))
+    process.start()
+    here.recv()
     try:
         yield took
     finally:
-        ended.set()
-        thread.join()
+        here.send("end")
+        took += here.recv()
+        process.join()
+
+
+def _work(engine: str, name: str, caller: Connection) -> None:
+    took: list[float] = []
+    connection = source_connection(engine)
+    cursor = connection.cursor()
+    caller.send("begun")
+    number, due = 0, time.perf_counter()
+    while not caller.poll():
+        number, due = number + 1, due + 1 / PER_SECOND
+        time.sleep(max(0.0, due - time.perf_counter()))
+        began = time.perf_counter()
+        key = number * 37 % _APPLICATION_ROWS
+        cursor.execute(f"SELECT n FROM {name} WHERE id = %s FOR UPDATE", (key,))
+        cursor.execute(f"UPDATE {name} SET n = %s WHERE id = %s", (cursor.fetchall()[0][0] + 1, key))
+        connection.commit()
+        took.append((time.perf_counter() - began) * 1000)
+    connection.close()
+    caller.send(took)
 
 
 def _p99(took: list[float]) -> float:

@@ -36,12 +36,13 @@ class Suite:
     browser: bool = False
     model: bool = False
     marker: str = ""
+    parallel: bool = False
 
 
 SUITES = {
-    "all": Suite(("tests",), "all,registry", lint=True, browser=True, model=True),
-    "unit": Suite(("tests/unit",), ""),
-    "integration": Suite(("tests/integration",), "data,registry"),
+    "all": Suite(("tests",), "all,registry", lint=True, browser=True, model=True, parallel=True),
+    "unit": Suite(("tests/unit",), "", parallel=True),
+    "integration": Suite(("tests/integration",), "data,registry", parallel=True),
     "system": Suite(("tests/system",), "all", browser=True),
     "soak": Suite(("tests/soak",), "data", marker="soak"),
     "chaos": Suite(("tests/chaos", "tests/integration/chaos"), "data", marker="chaos"),
@@ -60,6 +61,14 @@ def test_stack(stack: Stack) -> Stack:
     data = Path(os.environ.get("CHISTA_TEST_DATA") or stack.root / ".stack" / "test").absolute()
     overrides = {**stack.overrides, "CHISTA_DAGS": str(stack.root / "tests" / "system" / "dags")}
     return replace(stack, base_port=port, data=data, overrides=overrides)
+
+
+def workers() -> int:
+    """How many processes run tests: ``CHISTA_TEST_WORKERS``, else one more than the cores, since tests wait for servers.
+
+    :raises ValueError: when that is no number.
+    """
+    return int(os.environ.get("CHISTA_TEST_WORKERS") or (os.cpu_count() or 1) + 1)
 
 
 def lint(stack: Stack) -> int:
@@ -114,7 +123,10 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
     if not paths:
         raise StackError(f"there is no {', '.join(suite.paths)}")
     command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths]
-    command += [*(["-m", suite.marker] if suite.marker else []), *arguments]
+    command += ["-m", suite.marker] if suite.marker else []
+    if suite.parallel and (count := workers()) > 1:
+        command += ["-n", str(count), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    command += arguments
     closing = ""
     with subprocess.Popen(
         command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True

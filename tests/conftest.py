@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +27,23 @@ os.environ.update(
     AIRFLOW__CORE__TEST_CONNECTION="Enabled",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_home.name}/airflow.db",
 )
+
+
+FOLDERS = ("system", "integration", "chaos", "soak", "model", "unit")
+"""Folders in the order in which they begin: what takes long first, so that several workers end together."""
+
+ENGINES = ("mysql", "mariadb", "postgres")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker takes the tests of a module, or those of one engine in it: they share their fixtures."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(here).parts[0]))
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            parameters = getattr(item, "callspec", None)
+            named = [each for each in parameters.params.values() if each in ENGINES] if parameters else []
+            item.add_marker(pytest.mark.xdist_group("-".join([str(item.path.relative_to(here)), *named[:1]])))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,6 @@ def outcome(searches: Searches, case: Case) -> Outcome:
         pytest.fail(str(error), pytrace=False)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.what)
 def test_the_protocol_loses_nothing_deletes_nothing_unproven_and_comes_to_its_end(
     searches: Searches, case: Case

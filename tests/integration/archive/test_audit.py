@@ -260,7 +260,6 @@ def test_the_question_of_the_documentation_is_answered(made: Archive) -> None:
     assert (once["proven_hash"], once["same_hash"]) == (twice["proven_hash"], True)
 
 
-@pytest.mark.timeout(120)
 def test_each_kind_of_damage_is_found_and_named(made: Archive, task: Task) -> None:
     """All of it in the second window."""
     target, control = sql.table(made.target), made.control

@@ -173,7 +173,6 @@ def test_rows_that_changed_or_went_since_the_proof_are_skipped(archive: Callable
     assert 12 not in {row[0] for row in made.shown()}
 
 
-@pytest.mark.timeout(240)
 def test_a_purge_killed_at_any_moment_loses_nothing_and_counts_right(
     archive: Callable[[str], Archive],
 ) -> None:

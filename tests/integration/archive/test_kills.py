@@ -105,7 +105,10 @@ def require_true_marks(made: Stream, story: Story) -> None:
 
 
 @pytest.mark.timeout(max(600, 2 * KILLS))
-@pytest.mark.parametrize("seed", [20_260_101, 7, 424_242])
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(seed, marks=pytest.mark.xdist_group(f"kills {seed}")) for seed in (20_260_101, 7, 424_242)],
+)
 def test_a_drain_that_is_killed_anywhere_and_run_again_leaves_what_an_undisturbed_one_leaves(
     stream: Streams, seed: int
 ) -> None:
@@ -122,7 +125,6 @@ def test_a_drain_that_is_killed_anywhere_and_run_again_leaves_what_an_undisturbe
         require_as_undisturbed(made, story)
 
 
-@pytest.mark.timeout(300)
 def test_so_does_one_that_reads_avro(stream: Streams) -> None:
     made = unmerged(stream(policy=DeletePolicy.ARCHIVE, avro=True).create(partitions=2))
     story = Story(made, random.Random(5))

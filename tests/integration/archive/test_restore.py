@@ -71,7 +71,6 @@ def lists_left(made: Archive, report: RestoreReport) -> int:
     return made.manifests().length(report.restore_id)
 
 
-@pytest.mark.timeout(240)
 def test_restored_rows_return_through_the_stream_and_are_purged_again(
     archive: Callable[[str], Archive],
 ) -> None:
@@ -122,7 +121,6 @@ def test_restored_rows_return_through_the_stream_and_are_purged_again(
     ]
 
 
-@pytest.mark.timeout(240)
 def test_a_restore_killed_between_transactions_and_repeated_ends_the_same(
     archive: Callable[[str], Archive],
 ) -> None:

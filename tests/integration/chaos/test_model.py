@@ -6,7 +6,6 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -14,7 +13,6 @@ from tests.integration.chaos.conftest import Store, scene
 from tests.integration.chaos.model import Protocol
 
 
-@pytest.mark.timeout(300)
 def test_stages_in_any_order_among_changes_of_the_application_lose_nothing(
     store: Store, tmp_path: Path
 ) -> None:

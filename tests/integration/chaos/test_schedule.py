@@ -13,7 +13,6 @@ from tests.integration.chaos.schedule import Schedule
 SEED = 20_261_130
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("flavour", ["mariadb"])
 def test_stages_killed_at_random_beside_an_application_lose_nothing(
     store: Store, tmp_path: Path, flavour: str

@@ -61,7 +61,6 @@ def test_each_step_belongs_to_a_story() -> None:
     assert {step.stage for step in STEPS} == {stage for stages in STORIES.values() for stage in stages}
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("made", "name"), cases(), indirect=["made"])
 def test_a_stage_killed_at_each_of_its_steps_ends_like_one_that_nobody_disturbed(
     made: Scene, name: str
@@ -70,7 +69,6 @@ def test_a_stage_killed_at_each_of_its_steps_ends_like_one_that_nobody_disturbed
     Story(made, STORIES[name], range(first, first + len(PLACES))).tell()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("made", ["postgres"], indirect=True)
 def test_the_log_of_a_seal_that_died_is_trimmed_though_the_window_was_purged_again(made: Scene) -> None:
     number = len(PLACES) * len(STORIES)

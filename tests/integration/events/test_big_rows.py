@@ -46,7 +46,6 @@ def digest(value: bytes | None) -> str | None:
     return None if value is None else hashlib.sha256(value).hexdigest()
 
 
-@pytest.mark.timeout(240)
 def test_rows_of_ten_megabytes_are_archived_proven_and_purged(captured: Connector, opened: Opened) -> None:
     archive = opened(captured, "big", limits=DrainLimits(batch_rows=2))
     table = archive.id

@@ -149,7 +149,6 @@ def named(request: pytest.FixtureRequest, store: Store) -> Iterator[Named]:
             odd.drop_schema()
 
 
-@pytest.mark.timeout(300)
 def test_tables_and_columns_of_any_name_go_the_whole_way(named: Named, opened: Opened) -> None:
     archives = [opened(named.connector, table.name, schema=table.schema) for table in named.tables]
     capture = archives[0].capture
@@ -185,7 +184,6 @@ def test_tables_and_columns_of_any_name_go_the_whole_way(named: Named, opened: O
         )
 
 
-@pytest.mark.timeout(180)
 def test_tables_of_any_name_are_added_to_a_running_connector(named: Named, opened: Opened) -> None:
     late = [TableId(named.connector.schema, name) for name in LATE]
     for table in late:

@@ -40,7 +40,6 @@ from tests.integration.support.archives import Archive
 from tests.integration.support.engines import Connector, connector, wait_for
 
 
-@pytest.mark.timeout(240)
 def test_every_shape_of_the_placeholder_is_completed(toasted: Connector, opened: Opened) -> None:
     names = [each.name for each in BIG]
     archives = [
@@ -120,7 +119,6 @@ def drain_with_kills(
             patch.setattr(positions, "record", record)
 
 
-@pytest.mark.timeout(280)
 def test_a_random_workload_is_archived_exactly_whatever_the_batches_and_kills(
     toasted: Connector, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,8 +24,6 @@ FINDINGS = {
     Proof.EXTRA: r"0 missing from the archive, [1-9]\d* only in the archive",
 }
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @EVERY_COURSE
 def test_the_drain_goes_on_or_stops_and_says_what_to_do(engine: Stage, change: Change, kind: str) -> None:

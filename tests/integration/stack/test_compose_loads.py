@@ -16,7 +16,6 @@ from stack.settings import ROOT, Stack
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(300),
     # The drift itself is compared without Go too: tests/unit/stack/test_compose_drift.py.
     pytest.mark.skipif(
         shutil.which("go") is None, reason="Compose's loader is a Go program, and there is no go here"

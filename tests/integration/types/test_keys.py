@@ -64,7 +64,6 @@ def test_each_row_is_under_its_key_and_no_key_is_taken_for_another(archives: Tol
         assert (name, archives[name].source_keys()) == (name, keyed.rows.keys())
 
 
-@pytest.mark.timeout(300)
 def test_every_row_is_proven_purged_and_sealed_and_the_archive_still_shows_it(archives: Told) -> None:
     done = list(archives.archives.values())
 
