@@ -41,8 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(here).parts[0]))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            parameters = getattr(item, "callspec", None)
-            named = [each for each in parameters.params.values() if each in ENGINES] if parameters else []
+            values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+            named = [each for each in values if isinstance(each, str) and each in ENGINES]
             item.add_marker(pytest.mark.xdist_group("-".join([str(item.path.relative_to(here)), *named[:1]])))
 
 

@@ -19,7 +19,7 @@ from airflow_provider_chista.archive.compare import Differences, Pair, compare, 
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
-from airflow_provider_chista.archive.parts import cut, share_out
+from airflow_provider_chista.archive.parts import PART_ROWS, cut, share_out
 from airflow_provider_chista.archive.settle import recover_all
 from airflow_provider_chista.canonical import parse_key, sort_key
 from airflow_provider_chista.errors import FatalError
@@ -41,7 +41,7 @@ class Mode(StrEnum):
     """Each row of some parts."""
 
 
-_PART_ROWS = {Mode.FULL: 1_000_000, Mode.DIGEST: 250_000, Mode.SAMPLE: 10_000}
+_PART_ROWS = {Mode.FULL: PART_ROWS, Mode.DIGEST: 250_000, Mode.SAMPLE: 10_000}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -137,17 +137,13 @@ class Ledger:
             return None
         stages = (Stage.BEGUN, Stage.REPAIRED, Stage.VERIFIED, Stage.MISMATCHED)
         last = self._entries(stages, own_run=True)[-1:]
-        recent = bool(last) and datetime.now(UTC) - last[0].at < within
-        return last[0] if recent and last[0].stage is Stage.BEGUN else None
+        recent = bool(last) and last[0].stage is Stage.BEGUN and self.age(last[0]) < within
+        return last[0] if recent else None
 
-    def age(self, verify_id: str) -> timedelta:
-        """How long ago a proof was recorded."""
-        rows = self.control.rows(
-            f"SELECT dateDiff('second', max(at), now64(6, 'UTC')) AS seconds FROM {self.control.name('ledger')}"
-            " WHERE target = {target:String} AND stage = 'verified' AND verify_id = {verify_id:String}",
-            {"target": str(self.target), "verify_id": verify_id},
-        )
-        return timedelta(seconds=rows[0]["seconds"])
+    def age(self, entry: Entry) -> timedelta:
+        """How long ago an entry was recorded, by ClickHouse's clock, which also dated it."""
+        now: datetime = self.control.rows("SELECT now64(6, 'UTC') AS now", {})[0]["now"]
+        return now - entry.at
 
     def verdict(self, verify_id: str) -> Entry | None:
         """The newest approval or rejection of a proof."""

@@ -12,6 +12,9 @@ from airflow_provider_chista.keyrange import EVERY_KEY, KeyRange
 from airflow_provider_chista.model import Window
 from airflow_provider_chista.sources.base import Source
 
+PART_ROWS = 1_000_000
+"""Rows of a part of a proof, about."""
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 

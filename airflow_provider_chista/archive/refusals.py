@@ -147,7 +147,7 @@ class Refusals:
             yield f"{found}; {incomplete_remedy(self.manifests.table)}"
         threats = durability.threats(client, target)
         if self.options.min_replicas > 1 and proof is not None:
-            cluster, age = self.manifests.control.placement.cluster, self.ledger.age(proof.verify_id)
+            cluster, age = self.manifests.control.placement.cluster, self.ledger.age(proof)
             threats += durability.lacking_copies(client, target, self.options.min_replicas, cluster, age)
         yield from map(str, threats)
 

@@ -28,16 +28,13 @@ from airflow_provider_chista.archive.compare import (
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
-from airflow_provider_chista.archive.parts import cut, share_out
+from airflow_provider_chista.archive.parts import PART_ROWS, cut, share_out
 from airflow_provider_chista.archive.repair import CHUNK, Repair
 from airflow_provider_chista.archive.settle import recover_all
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.keyrange import KeyRange
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.sources.base import Source
-
-PART_ROWS = 1_000_000
-"""Rows of a part, about."""
 
 RESUMED_WITHIN = timedelta(hours=6)
 """Age from which an interrupted comparison is begun anew: its parts are proofs of that long ago."""

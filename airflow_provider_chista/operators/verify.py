@@ -10,7 +10,8 @@ from airflow.sdk import Context
 
 from airflow_provider_chista.archive.check import CheckOptions, Mode, check
 from airflow_provider_chista.archive.connector import evidence
-from airflow_provider_chista.archive.verify import PART_ROWS, Proof, VerifyOptions, verify
+from airflow_provider_chista.archive.parts import PART_ROWS
+from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.keyrange import KeyRange
