@@ -5,6 +5,7 @@
     preflight ─ register ─ running ─ create tables ─ snapshot ─ captured ─┬─ table A
                                                                          ├─ table B
                                                                          └─ …
+    with snapshot="windows", create tables ─┬─ table A: snapshot window ─ captured ─ …
     table: drain ─ drained ─ verify ─ approve ─ purge ─ purge captured ─ drain deletes ─ seal
 """
 
@@ -19,11 +20,14 @@ from airflow.sdk import DAG, Param, TaskGroup
 
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.debezium.config import default_slot
+from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.model import names
 from airflow_provider_chista.operators.approve import ApprovePurgeOperator
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
 from airflow_provider_chista.operators.drain import DrainTopicOperator
 from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
+from airflow_provider_chista.operators.snapshot import SnapshotWindowOperator
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from airflow_provider_chista.operators.verify import VerifyArchiveOperator
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
@@ -127,6 +131,7 @@ def archive_dag(
     approval_timeout: timedelta = timedelta(days=2),
     throttle: Mapping[str, Any] | None = None,
     min_replicas: int = 1,
+    snapshot: str = "initial",
     default_args: Mapping[str, Any] | None = None,
     **dag_kwargs: Any,
 ) -> DAG:
@@ -153,10 +158,15 @@ def archive_dag(
     :param throttle: what holds the purges back: arguments of :class:`PurgeSourceOperator` by name, such as
         ``{"max_lag": 5, "lag_conn_ids": ["orders_replica"], "hours": "22:00-06:00"}``.
     :param min_replicas: replicas of an archive table that must hold what is purged (docs/clusters.md).
+    :param snapshot: what brings the rows from before the connector: ``initial``, its own snapshot of whole tables, or
+        ``windows``, a request of each run for the rows of its window (:class:`SnapshotWindowOperator`), for tables of which
+        only some ranges are wanted. The connector then is registered with ``snapshot.mode=no_data``.
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
-    :raises FatalError: a value of ``throttle`` cannot be used; :raises TypeError: it has another argument.
+    :raises FatalError: a value of ``throttle`` or ``snapshot`` cannot be used; :raises TypeError: ``throttle`` has another
+        argument.
     """
+    overrides = _overrides(snapshot, tables, connector_overrides or {})
     systems: dict[str, Any] = {
         "kafka_conn_id": kafka_conn_id,
         "kafka_connect_conn_id": kafka_connect_conn_id,
@@ -166,7 +176,7 @@ def archive_dag(
     shared: dict[str, Any] = {"source_conn_id": source_conn_id, **systems}
     stream: dict[str, Any] = {"connector": connector, "topic_prefix": topic_prefix}
     held_back = _checked_throttle(throttle or {})
-    names = [table.source for table in tables]
+    sources = [table.source for table in tables]
     slot = slot or default_slot(topic_prefix)
     targets = {table.source: table.target for table in tables}
     choices: dict[str, Any] = {
@@ -201,11 +211,11 @@ def archive_dag(
         )
         register = RegisterConnectorOperator(
             task_id="register_connector",
-            tables=names,
+            tables=sources,
             exclude=choices["exclude"],
             capture_conn_id=capture_conn_id,
             password=capture_password,
-            overrides=connector_overrides,
+            overrides=overrides,
             slot=slot,
             publication=publication,
             **stream,
@@ -213,13 +223,18 @@ def archive_dag(
         )
         running = ConnectorRunningSensor(task_id="connector_running", connector=connector, **shared)
         create = CreateArchiveTableOperator(task_id="create_tables", tables=targets, **choices, **shared)
-        snapshot = SnapshotCompletedSensor(task_id="snapshot_completed", tables=names, **stream, **shared)
-        captured = SourceCapturedSensor(task_id="source_captured", tables=names, **stream, **shared)
-        preflight >> register >> running >> create >> snapshot >> captured
+        preflight >> register >> running >> create
+        if snapshot == "initial":
+            completed = SnapshotCompletedSensor(
+                task_id="snapshot_completed", tables=sources, **stream, **shared
+            )
+            captured = SourceCapturedSensor(task_id="source_captured", tables=sources, **stream, **shared)
+            create >> completed >> captured
         for table in tables:
             with TaskGroup(table.group):
-                drained, verify = _archive(table, captured, stream, shared)
-                captured >> drained
+                if snapshot == "windows":
+                    captured = _read_window(table, create, stream, shared)
+                verify = _archive(table, captured, stream, shared)
                 if table.purge:
                     guards = {
                         "retention": retention,
@@ -232,6 +247,38 @@ def archive_dag(
     return dag
 
 
+def _overrides(
+    snapshot: str, tables: Sequence[ArchiveTable], given: Mapping[str, object]
+) -> Mapping[str, object]:
+    """Properties of the connector, with those that the way of its snapshot needs."""
+    if snapshot not in ("initial", "windows"):
+        raise FatalError(f"snapshot is {snapshot!r}; it must be 'initial' or 'windows'")
+    if snapshot == "initial":
+        return given
+    if whole := [table.source for table in tables if table.time_column is None]:
+        raise FatalError(f"snapshot='windows' needs a time_column of each table; missing: {names(whole)}")
+    return {"snapshot.mode": "no_data", **given}
+
+
+def _read_window(
+    table: ArchiveTable,
+    create: CreateArchiveTableOperator,
+    stream: Mapping[str, Any],
+    shared: Mapping[str, Any],
+) -> SourceCapturedSensor:
+    """Ask for the window's rows, and wait until they are in the topic; a table of its own fails alone."""
+    asked = SnapshotWindowOperator(
+        task_id="snapshot_window",
+        table=table.source,
+        time_column=str(table.time_column),
+        **stream,
+        **shared,
+    )
+    captured = SourceCapturedSensor(task_id="source_captured", tables=[table.source], **stream, **shared)
+    create >> asked >> captured
+    return captured
+
+
 def _checked_throttle(given: Mapping[str, Any]) -> dict[str, Any]:
     """What was given, and nothing but arguments of a throttle with values that can be used."""
     ThrottleOptions(
@@ -242,7 +289,7 @@ def _checked_throttle(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _archive(
     table: ArchiveTable, captured: SourceCapturedSensor, stream: Mapping[str, Any], shared: Mapping[str, Any]
-) -> tuple[DrainTopicOperator, VerifyArchiveOperator]:
+) -> VerifyArchiveOperator:
     """Drain to the barrier, wait for it, verify."""
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
     ends: dict[str, Any] = {"topic_prefix": stream["topic_prefix"], "barrier": captured.output}
@@ -253,8 +300,8 @@ def _archive(
     verify = VerifyArchiveOperator(
         task_id="verify", time_column=table.time_column, repair=table.repair, **stream, **pair
     )
-    drain >> drained >> verify
-    return drain, verify
+    captured >> drain >> drained >> verify
+    return verify
 
 
 def _purge(

@@ -103,7 +103,7 @@ class AuditReport:
         if self.findings:
             targets = names([table.target for table in self.tables if table.findings])
             raise FatalError(
-                f"the audit of {targets} has {len(self.findings)} finding{'s' * (len(self.findings) > 1)}: "
+                f"the audit of {targets} found: "
                 + " ".join(f"({i}) {finding}" for i, finding in enumerate(self.findings, 1))
             )
 

@@ -3,7 +3,8 @@
 The connector announces snapshots in its notification topic. What was seen completed is remembered in ClickHouse, since
 that topic may forget. A table that was added to a running connector is in none of its snapshots: it is asked for by an
 incremental snapshot signal, once. So is a table that has to be read again, once per label: the id of its signal follows from
-the label, so that every look, retry and run with that label means the same request.
+the label, so that every look, retry and run with that label means the same request. The rows of one window are asked for
+in the same way, and their window belongs to the label.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cache, partial
 
 import msgspec
 
+from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.archive.barrier import Capture, require_running
 from airflow_provider_chista.archive.topic import TopicMissingError
 from airflow_provider_chista.clickhouse.control import Control
@@ -23,7 +25,7 @@ from airflow_provider_chista.debezium.config import control_topic, notification_
 from airflow_provider_chista.debezium.notifications import SnapshotLog, TableSnapshot
 from airflow_provider_chista.debezium.offsets import snapshot_running
 from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.model import TableId
+from airflow_provider_chista.model import TableId, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,17 @@ class SnapshotStatus:
 
 
 def advance(
-    capture: Capture, control: Control, tables: Sequence[TableId], again: str | None = None
+    capture: Capture,
+    control: Control,
+    tables: Sequence[TableId],
+    again: str | None = None,
+    window: Window | None = None,
 ) -> SnapshotStatus:
     """Look at the snapshots of the tables, and ask for those that no snapshot covers.
 
     :param again: label of a request to read the tables again, whatever snapshots they had: asked for where no request had
         this label yet, and the state is that of this request. None: any snapshot will do.
+    :param window: reads only the rows of this window, by a request of its own whatever the label.
     :raises FatalError: a table's snapshot has failed; the message says why.
     :raises ConnectorFailedError: the connector had failed, and was restarted.
     """
@@ -60,11 +67,12 @@ def advance(
     streaming = offset is not None and not snapshot_running(offset)
     log = notifications(capture)
     remembered = _remembered(control, capture.connector)
-    look = _Look(capture, control, log, streaming, cache(partial(_signals, capture)))
+    look = _Look(capture, control, log, streaming, cache(partial(_signals, capture)), window)
+    label = "\x1f".join([*([again] if again else []), *([windows.name(window)] if window else [])])
     states = {
-        str(table): look.whatever(table, remembered.get(str(table)))
-        if again is None
-        else look.labelled(table, remembered.get(str(table)), again)
+        str(table): look.labelled(table, remembered.get(str(table)), label)
+        if label
+        else look.whatever(table, remembered.get(str(table)))
         for table in tables
     }
     return SnapshotStatus(states)
@@ -85,6 +93,7 @@ class _Look:
 
     :param streaming: whether the connector streams, so that it reads signals and its initial snapshot is over.
     :param signals: ids of the requests that the connector has read, in their order.
+    :param window: of the rows that are asked for.
     """
 
     capture: Capture
@@ -92,6 +101,7 @@ class _Look:
     log: SnapshotLog
     streaming: bool
     signals: Callable[[], list[str]]
+    window: Window | None = None
 
     def whatever(self, table: TableId, known: _Memory | None) -> TableSnapshot:
         """State of whatever snapshot covers the table."""
@@ -148,7 +158,9 @@ class _Look:
     def _request(self, table: TableId, known: _Memory | None, signal_id: str) -> TableSnapshot:
         if known != _Memory("requested", signal_id, 0):
             self._remember(table, "requested", signal_id, 0)
-        self.capture.source.request_snapshot(signal_id, [table])
+        source = self.capture.source
+        condition = source.window_filter(table, self.window) if self.window else None
+        source.request_snapshot(signal_id, [table], condition)
         return TableSnapshot("running")
 
     def _remember(self, table: TableId, state: str, signal_id: str, rows: int) -> None:

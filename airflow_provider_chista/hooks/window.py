@@ -20,3 +20,8 @@ def run_window(
         run_after=getattr(context.get("dag_run"), "run_after", None),
     )
     return windows.resolve(column, start, end, dates)
+
+
+def stored(window: Window | None) -> list[str] | None:
+    """A window as JSON values, for a trigger: column, start and end (ISO-8601 UTC)."""
+    return [window.column, window.start.isoformat(), window.end.isoformat()] if window else None

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.window import run_window
+from airflow_provider_chista.hooks.window import run_window, stored
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
@@ -50,5 +50,4 @@ class WindowVerifiedSensor(CheckSensor):
         """Arguments of the check."""
         with airflow_errors():
             window = run_window(context, self.time_column, self.window_start, self.window_end)
-        owned = [window.column, window.start.isoformat(), window.end.isoformat()] if window else None
-        return {"table": self.table, "target": self.target, "window": owned}
+        return {"table": self.table, "target": self.target, "window": stored(window)}

@@ -172,6 +172,10 @@ class Source(PartitionRemoval, ControlTables, Gauges):
         where, values = self.dialect.where(table, window)
         return int(self._read(f"SELECT COUNT(*) FROM {self.dialect.table(table.id)} t {where}", values)[0][0])
 
+    def window_filter(self, table: TableId, window: Window) -> str:
+        """As :meth:`Dialect.window_filter`, with the table's columns of now."""
+        return self.dialect.window_filter(self.catalogue(table), window)
+
     def hashes(
         self, table: Table, window: Window | None, chunk_rows: int = 20_000, keys: KeyRange = EVERY_KEY
     ) -> Generator[list[tuple[str, str]], None, None]:

@@ -53,13 +53,21 @@ class ControlTables(Session):
         """Remove a marker that has served; none may be there."""
         self._write(self.control_sql.delete_marker, (marker_id,))
 
-    def request_snapshot(self, signal_id: str, tables: Sequence[TableId]) -> None:
+    def request_snapshot(
+        self, signal_id: str, tables: Sequence[TableId], condition: str | None = None
+    ) -> None:
         """Ask the connector for an incremental snapshot of tables; the same ``signal_id`` twice asks once.
 
+        :param condition: of the rows that are read, in the source's SQL (:meth:`Dialect.window_filter`); None: all of them.
         :raises FatalError: the connector cannot be told the name of a table; it takes each for a regular expression as well.
         """
         names = [self._signalled(table) for table in tables]
-        data = json.dumps({"type": "incremental", "data-collections": names})
+        request: dict[str, object] = {"type": "incremental", "data-collections": names}
+        if condition is not None:
+            request["additional-conditions"] = [
+                {"data-collection": name, "filter": condition} for name in names
+            ]
+        data = json.dumps(request)
         self._write(self.control_sql.request_snapshot, (signal_id, "execute-snapshot", data))
 
     def _signalled(self, table: TableId) -> str:

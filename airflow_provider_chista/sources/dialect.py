@@ -86,6 +86,8 @@ class Dialect:
     :param digest: statement that gives the count of rows, of hashes that are not NULL, and the sums (as texts, modulo 2^64)
         of the first two big-endian 64-bit words of the hashes ``h`` that the subquery ``{hashes}`` gives.
     :param value: SQL of a value from its text ``{v}`` (:meth:`bound`), for types that have none of their own.
+    :param instants: half-open range over ``{c}`` of a column of instants, from seconds ``{first}`` to ``{end}`` of the Unix
+        epoch, that no session's time zone changes; :param is_instant: whether a column is one.
     :param fitted: the type's template as one column needs it: without what it can do without, or with a check.
     """
 
@@ -97,6 +99,8 @@ class Dialect:
     row_hash: str
     bounds: Mapping[Kind, str]
     digest: str
+    instants: str
+    is_instant: Callable[[Column], bool]
     value: str = "{v}"
     fitted: Callable[[Column, str], str] = lambda column, text: text
 
@@ -182,6 +186,20 @@ class Dialect:
             terms.append(within)
         return f"WHERE {' AND '.join(terms)}" if terms else "", tuple(values)
 
+    def window_filter(self, table: Table, window: Window) -> str:
+        """Condition of a window's rows as a text with its values in it, for a session whose time zone is not known.
+
+        :raises FatalError: as :meth:`where`.
+        """
+        column = table.column(window.column)
+        quoted = self.quote(column.name)
+        template = self._bounds_of(table, window, quoted)
+        first, end = window.bounds(column.archived_as)
+        if column.kind is Kind.DATETIME and self.is_instant(column):
+            epoch = (repr(bound.timestamp()) for bound in (window.start, window.end))
+            return self.instants.format(c=quoted, first=next(epoch), end=next(epoch)) % ()
+        return template % (f"'{first}'", f"'{end}'")
+
     def hashes(
         self, table: Table, window: Window | None, keys: KeyRange = EVERY_KEY
     ) -> tuple[str, tuple[object, ...]]:
@@ -193,7 +211,7 @@ class Dialect:
             values,
         )
 
-    def _bounds_of(self, table: Table, window: Window) -> str:
+    def _bounds_of(self, table: Table, window: Window, quoted: str | None = None) -> str:
         column = table.column(window.column)
         template = self.bounds.get(column.kind) if column.kind else None
         if template is None:
@@ -201,7 +219,7 @@ class Dialect:
                 f"window column {column.name} of {table.id} is {column.declared}; "
                 "a window needs a timestamp, a date, or a text that holds ISO-8601 dates"
             )
-        return template.format(c=self.column(column))
+        return template.format(c=quoted or self.column(column))
 
     def _within(self, table: Table, keys: KeyRange, values: list[object]) -> str:
         """Condition of a range of keys, whose bound values are added to ``values``."""

@@ -282,5 +282,7 @@ def dialect(
             Kind.TEXT: _BINARY_RANGE,
         },
         digest=_DIGEST,
+        instants="UNIX_TIMESTAMP({c}) >= {first} AND UNIX_TIMESTAMP({c}) < {end}",
+        is_instant=lambda column: column.declared.startswith("timestamp"),
         fitted=partial(_fitted, number),
     )

@@ -322,6 +322,8 @@ DIALECT = Dialect(
         # Bytes, not the column's collation: linguistic ones ignore punctuation.
         Kind.TEXT: '{c}::text COLLATE "C" >= %s AND {c}::text COLLATE "C" < %s',
     },
+    instants="{c} >= to_timestamp({first}) AND {c} < to_timestamp({end})",
+    is_instant=lambda column: column.declared.endswith("with time zone"),
     # OFFSET 0 keeps the hash from being computed once for each word. Signed words are the same modulo 2^64.
     digest="""
         SELECT count(*), count(h), sum(('x' || substr(h, 1, 16))::bit(64)::bigint)::text,

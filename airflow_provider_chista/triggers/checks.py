@@ -46,10 +46,12 @@ def snapshot_completed(
     topic_prefix: str,
     tables: list[str],
     again: str | None = None,
+    window: list[str] | None = None,
 ) -> Checked:
     """Every table's rows have been sent; a table that no snapshot covers is asked for by a signal.
 
     :param again: label of a request to read the tables again.
+    :param window: time column, start and end (ISO-8601 UTC) of the rows to read; None: all.
     """
     with connections.opened() as services:
         status = snapshot.advance(
@@ -57,6 +59,7 @@ def snapshot_completed(
             services.control,
             [TableId.parse(table) for table in tables],
             again,
+            _window(window),
         )
     return Checked(status.completed, str(status), status.rows())
 
@@ -108,14 +111,19 @@ def window_verified(
 
     :param window: time column, start and end (ISO-8601 UTC); None: the whole table.
     """
-    owned = (
-        Window(window[0], windows.parse_bound(window[1]), windows.parse_bound(window[2])) if window else None
-    )
+    owned = _window(window)
     with connections.opened() as services:
         proof = services.ledger(TableId.parse(table), TableId.parse(target), owned, Author()).proof()
     if proof is None:
         return Checked(False, f"{describe(owned)} of {target} has no proof yet")
     return Checked(True, f"{proof.rows} rows proven", {"verify_id": proof.verify_id, "rows": proof.rows})
+
+
+def _window(given: list[str] | None) -> Window | None:
+    if given is None:
+        return None
+    column, start, end = given
+    return Window(column, windows.parse_bound(start), windows.parse_bound(end))
 
 
 CHECKS: dict[str, Callable[..., Checked]] = {

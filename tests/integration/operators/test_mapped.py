@@ -58,7 +58,7 @@ def test_the_weekly_audit_is_a_task_for_each_table_and_fails_loudly(
     ]
     for table in tables:
         target = f"archive_postgres.{table.partition('.')[2]}"
-        assert f"the audit of {target} has 1 finding: (1) [error]" in said
+        assert f"the audit of {target} found: (1) [error]" in said
 
 
 def test_one_bad_table_does_not_hold_the_others(place: Place, environment: dict[str, str]) -> None:

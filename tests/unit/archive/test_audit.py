@@ -79,7 +79,7 @@ def test_a_report_with_findings_fails_with_all_of_them() -> None:
     with pytest.raises(FatalError) as raised:
         AuditReport((sound, bad)).require_sound()
     assert str(raised.value) == (
-        "the audit of a.bad has 2 findings: (1) [error] missing rows: a.bad: 2 are gone. Remedy: look for them"
+        "the audit of a.bad found: (1) [error] missing rows: a.bad: 2 are gone. Remedy: look for them"
         " (2) [error] old proof: a.bad: there is none. Remedy: make one"
     )
     summary = AuditReport((sound, bad)).summary()

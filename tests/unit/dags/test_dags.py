@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -33,7 +34,7 @@ ARCHIVES = {
     "archive_mariadb": (["test.chista", "employees.salaries"], ["employees.employees"]),
     "archive_postgres": (["public.shipments", "employees.salaries"], ["employees.employees"]),
 }
-OTHERS = ["audit", "drain_mapped", "restore_rows", "stream_live"]
+OTHERS = ["audit", "backfill_salaries", "drain_mapped", "restore_rows", "stream_live"]
 EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", ARCHIVES)
 
 
@@ -87,6 +88,31 @@ def test_an_archive_is_gated_stage_by_stage_and_tables_are_independent(bag: DagB
     # Two data edges: the end offsets of a barrier go to the sensor behind the drain as well.
     data = {("source_captured", f"{t.replace('.', '_')}.drained") for t in (*purged, *proven)}
     assert edges(bag.dags[dag_id]) - data == expected
+
+
+def test_windows_in_place_of_a_snapshot_are_read_table_by_table(bag: DagBag) -> None:
+    before, group = [each for each in BEFORE_TABLES if each != "snapshot_completed"], "employees_salaries"
+    stages = [*before[:-1], *(f"{group}.{each}" for each in ("snapshot_window", "source_captured", *PROVE))]
+    dag = bag.dags["backfill_salaries"]
+    assert edges(dag) - {(f"{group}.source_captured", f"{group}.drained")} == chain(*stages)
+    assert dag.task_dict["register_connector"].overrides == {"snapshot.mode": "no_data"}
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "column", "message"),
+    [
+        ("windows", None, "snapshot='windows' needs a time_column of each table; missing: a.b"),
+        ("never", "d", "snapshot is 'never'; it must be 'initial' or 'windows'"),
+    ],
+)
+def test_a_way_of_the_snapshot_that_cannot_be_is_refused(
+    snapshot: str, column: str | None, message: str
+) -> None:
+    with pytest.raises(FatalError, match=re.escape(message)):
+        archive_dag(
+            "d", tables=[ArchiveTable("a.b", "c.b", time_column=column)], connector="c", topic_prefix="c", source_conn_id="s",
+            purge_conn_id="p", capture_conn_id="k", snapshot=snapshot,
+        )  # fmt: skip
 
 
 @EVERY_ARCHIVE
