@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -81,8 +81,13 @@ def note(text: str) -> None:
     sys.stderr.write(redacted(" ".join(text.splitlines())) + "\n")
 
 
-def show(args: Namespace, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows in the format of ``--output``; JSON and YAML keep numbers as numbers."""
+def show(args: Namespace, rows: Sequence[dict[str, Any]], wide: Collection[str] = ()) -> None:
+    """Rows in the format of ``--output``; JSON and YAML keep numbers as numbers.
+
+    :param wide: columns that a table has no room for.
+    """
+    if args.output == "table":
+        rows = [{name: value for name, value in row.items() if name not in wide} for row in rows]
     told = [{name: _told(value) for name, value in row.items()} for row in rows]
     console = AirflowConsole()
     if args.output == "json":

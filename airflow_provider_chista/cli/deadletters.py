@@ -19,7 +19,7 @@ def list_letters(args: Namespace) -> int:
     target = TableId.parse(args.target) if args.target else None
     with connections(args).opened() as services:
         found = listed(services.control, target, "" if args.state == "all" else args.state, args.limit)
-    show(args, found)
+    show(args, found, wide=("topic", "error_class", "reason", "task", "dag_id", "run_id"))
     if len(found) == args.limit:
         note(f"the first {args.limit} dead letters; --limit shows more")
     return EQUAL

@@ -55,7 +55,7 @@ def windows(args: Namespace) -> int:
     with connections(args).opened() as services:
         states.tables(services.control, target)  # an unknown table is an error, not a table without windows
         found = states.windows(services.control, target, state=args.state, limit=args.limit)
-    show(args, [asdict(each) for each in found])
+    show(args, [asdict(each) for each in found], wide=("verify_id", "batch_id"))
     if len(found) == args.limit:
         note(f"the newest {args.limit} windows; --limit shows more")
     return EQUAL

@@ -19,7 +19,7 @@ COMMANDS = command_line()
 
 
 def test_choices_are_those_of_the_code() -> None:
-    assert definition.ENGINES == tuple(source.flavour for source in SOURCES)
+    assert tuple(source.flavour for source in SOURCES) == definition.ENGINES
     assert get_args(Role) == definition.ROLES
     assert tuple(Mode) == definition.MODES
     (policy,) = (arg for arg in definition.LETTERS_REPLAY.args if "--delete-policy" in arg.flags)
