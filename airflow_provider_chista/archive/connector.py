@@ -53,6 +53,16 @@ def register(connect: KafkaConnectClient, spec: ConnectorSpec) -> Registration:
     return Registration(action, redact(config))
 
 
+def stored(connect: KafkaConnectClient, name: str) -> dict[str, str]:
+    """A connector's stored configuration; :class:`FatalError` when there is no such connector."""
+    config = connect.config(name)
+    if config is None:
+        raise FatalError(
+            f"Kafka Connect has no connector {name}; give the name as Kafka Connect spells it, or none"
+        )
+    return config
+
+
 def configured(connect: KafkaConnectClient, name: str, table: TableId) -> str | None:
     """Fingerprint of what a connector's stored configuration means for a table; None when there is no such connector."""
     config = connect.config(name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from airflow_provider_chista.archive.audit import archived_tables
+from airflow_provider_chista.archive.connector import stored
 from airflow_provider_chista.archive.preflight import ArchivePlan
 from airflow_provider_chista.cli.command import EQUAL, FOUND, command, connections, redacted, show
 from airflow_provider_chista.debezium.config import captures, topic_name
@@ -20,9 +21,14 @@ from airflow_provider_chista.model import TableId
 @command
 def doctor(args: Namespace) -> int:
     """Print every finding; something that blocks is exit code 1."""
+    targets = _given(args.tables)
+    if not targets and not args.connector:
+        raise FatalError(
+            "name the tables to check: --tables TABLE=TARGET ..., or --connector for those that it captures"
+        )
     with connections(args).opened() as services:
         config = (services.connect.config(args.connector) if args.connector else None) or {}
-        targets = _given(args.tables) or _archived(services, args.connector, config)
+        targets = targets or _archived(services, args.connector)
         report = services.preflight(
             ArchivePlan(
                 targets=targets,
@@ -58,14 +64,11 @@ def _given(pairs: Sequence[str]) -> dict[TableId, TableId]:
     return targets
 
 
-def _archived(services: Services, connector: str | None, config: Mapping[str, str]) -> dict[TableId, TableId]:
+def _archived(services: Services, connector: str) -> dict[TableId, TableId]:
     """The source's archived tables that the connector captures, by the ledger."""
-    if connector is None:
-        raise FatalError(
-            "name the tables to check: --tables TABLE=TARGET ..., or --connector for those that it captures"
-        )
-    prefix = config.get("topic.prefix", "")
+    config = stored(services.connect, connector)
     known = archived_tables(services.control, services.source.flavour)
+    prefix = config["topic.prefix"]
     targets = {name: target for target, name in known.items() if captures(config, topic_name(prefix, name))}
     if not targets:
         raise FatalError(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from airflow_provider_chista.archive.comparison import comparison
+from airflow_provider_chista.archive.connector import stored
 from airflow_provider_chista.cli.command import EQUAL, author, command, connections, note, show, window
-from airflow_provider_chista.errors import FatalError
-from airflow_provider_chista.hooks.services import Services
 from airflow_provider_chista.model import TableId, describe
 
 
@@ -27,14 +26,16 @@ def verify(args: Namespace) -> int:
         mask_values=args.mask_values,
     )
     with connections(args).opened() as services:
+        connector = args.connector
+        prefix = stored(services.connect, connector)["topic.prefix"] if connector else None
         found = services.compare(
             name,
             target,
             chosen,
             options,
             author("verify"),
-            connector=args.connector,
-            topic_prefix=_prefix(services, args.connector),
+            connector=connector,
+            topic_prefix=prefix,
             timeout=args.catch_up_timeout,
             stopped=lambda: False,
             log=note if args.verbose else lambda text: None,
@@ -52,15 +53,3 @@ def verify(args: Namespace) -> int:
         ],
     )
     return EQUAL
-
-
-def _prefix(services: Services, connector: str | None) -> str | None:
-    """The ``topic.prefix`` of a connector, as Kafka Connect has stored it."""
-    if connector is None:
-        return None
-    config = services.connect.config(connector)
-    if config is None:
-        raise FatalError(
-            f"Kafka Connect has no connector {connector}; leave out --connector to compare as things are"
-        )
-    return config["topic.prefix"]

@@ -48,10 +48,10 @@ def test_the_doctor_looks_at_a_connector_and_at_the_tables_that_it_captures(
     nobody = run("doctor", *SOURCE, "--connector", "nobody", "--tables", orders)
     assert (nobody.code, "has no such connector" in nobody.out) == (1, True)
 
-    for words in (["--connector", stopped.name], []):
+    for words in (["--connector", stopped.name], ["--connector", "nobody"], []):
         unknown = run("doctor", *SOURCE, *words)
         assert (unknown.code, unknown.out) == (2, "")
-        assert "--tables" in unknown.err
+        assert ("no connector nobody" if "nobody" in words else "--tables TABLE=TARGET") in unknown.err
     for name in ("orders", "items"):
         entry = {"source": f"mysql:{place.schema}.{name}", "target": f"{place.database}.{name}"}
         place.control.insert("ledger", [{**entry, "window": "all", "stage": "verified", "verify_id": "v"}])
