@@ -10,6 +10,7 @@ from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.model import TableId
 from tests.integration.cli.conftest import Run
 from tests.integration.operators.conftest import Place, archived_pair
+from tests.integration.support.engines import Connector
 
 ROWS = 30
 
@@ -60,6 +61,24 @@ def test_equal_rows_are_exit_code_0_and_a_proof_and_differences_exit_code_1(
     assert (table["source"], table["windows"], table["mismatched"]) == (f"mysql:{words[1]}", 1, 1)
     assert table["age"].split()[1] in ("s", "min")
     assert run("windows", "--target", target, "--state", "sealed", "-o", "json").rows == []
+
+
+def test_a_connector_is_named_in_the_proof_and_catches_the_archive_up_before_rows_differ(
+    place: Place, run: Run, words: list[str], stopped: Connector
+) -> None:
+    words = [*words, "--connector", stopped.name, "--catch-up-timeout", "1"]
+    assert run("verify", *words).code == 0
+    (proof,) = place.control.rows(
+        f"SELECT JSONExtractString(detail, 'connector') AS connector FROM {place.control.name('ledger')}"
+        " WHERE target = {target:String}",
+        {"target": words[3]},
+    )
+    assert proof == {"connector": stopped.name}
+    place.engine.execute(f"UPDATE {words[1]} SET name = 'later' WHERE id = 3")
+    waited = run("verify", *words)
+    assert (waited.code, waited.out) == (2, "")
+    assert stopped.name in waited.err
+    assert "differ in" not in waited.err
 
 
 def test_a_comparison_that_cannot_be_made_is_exit_code_2_and_one_line(
