@@ -20,5 +20,9 @@ class TransientError(ChistaError):
     """A service did not answer or refused for the moment; the same task can succeed later."""
 
 
+class MismatchError(FatalError):
+    """Rows differ between the source and the archive; they are in the state table ``mismatches``."""
+
+
 class RefusedError(FatalError):
     """A stage refused to go on because a promise could not be kept (unsure means no); nothing was changed."""

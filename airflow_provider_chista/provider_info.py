@@ -1,4 +1,4 @@
-"""What Airflow asks of a provider: connection types, configuration, integrations.
+"""What Airflow asks of a provider: connection types, configuration, commands, integrations.
 
 The function is called by every Airflow component and at every ``airflow`` command, so this module imports nothing.
 The keys are those of Airflow's ``provider_info.schema.json``; the connection form is declared here, because Airflow
@@ -68,6 +68,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [_modules("triggers", "check")],
         "connection-types": [KAFKA_CONNECT, SCHEMA_REGISTRY],
         "config": {"chista": CONFIGURATION},
+        "cli": ["airflow_provider_chista.cli.definition.get_cli_commands"],
     }
 
 

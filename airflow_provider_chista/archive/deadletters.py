@@ -186,6 +186,21 @@ def open_letters(control: Control, target: TableId) -> OpenLetters | None:
     return OpenLetters(**rows[0]) if rows else None
 
 
+def listed(control: Control, target: TableId | None, state: str, limit: int) -> list[dict[str, Any]]:
+    """Dead letters in the order of their records, without the records' bytes.
+
+    :param target: of this archive table; None: of every one. :param state: in this state; empty: in any.
+    :param limit: most of them.
+    """
+    return control.rows(
+        "SELECT target, topic, generation, partition, offset, state, error_class, error, reason, task, dag_id, run_id,"
+        f" recorded_at FROM {control.name('dead_letters')} FINAL"
+        " WHERE ({target:String} = '' OR target = {target:String}) AND ({state:String} = '' OR state = {state:String})"
+        " ORDER BY target, generation, topic, partition, offset LIMIT {limit:UInt32}",
+        {"target": str(target or ""), "state": state, "limit": limit},
+    )
+
+
 def discard(control: Control, letters: Letters, reason: str, author: Author) -> int:
     """Settle open dead letters without their rows; returns how many.
 

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_chista.archive.archived import Archived
 from airflow_provider_chista.archive.compare import Differences
 from airflow_provider_chista.archive.ledger import Ledger, Stage
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.errors import MismatchError
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.sources.base import Source
 
@@ -79,7 +79,7 @@ class Mismatches:
         differences: Differences,
         rows: int,
         refused: Mapping[str, str] | None = None,
-    ) -> FatalError:
+    ) -> MismatchError:
         """Record a comparison whose differences stay; the error that says so.
 
         :param rows: that were compared, at the source; :param refused: by row key, why it could not be repaired.
@@ -96,7 +96,7 @@ class Mismatches:
                 "differing": differences.differing,
             },
         )
-        return FatalError(
+        return MismatchError(
             f"{archived.table.id} and its archive {archived.target} differ in {describe(ledger.window)}: {differences} "
             f"({rows} rows at the source). {'; '.join(examples)}. See the state table mismatches, verify_id {verify_id}. "
             "Nothing will be purged"

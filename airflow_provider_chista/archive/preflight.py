@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_chista.archive.complete import incomplete, incomplete_remedy
+from airflow_provider_chista.archive.connector import connector_findings
 from airflow_provider_chista.archive.deadletters import REMEDY as LETTERS_REMEDY
 from airflow_provider_chista.archive.deadletters import open_letters
 from airflow_provider_chista.archive.factors import SourceFactors
@@ -111,6 +112,7 @@ def preflight(
     control: Callable[[], Control],
     registry: Callable[[], SchemaRegistryClient] | None = None,
     replicas: Mapping[str, Callable[[], Source]] = MappingProxyType({}),
+    connector: str | None = None,
 ) -> PreflightReport:
     """Check the source, Kafka, Kafka Connect, ClickHouse and the schema registry.
 
@@ -120,6 +122,7 @@ def preflight(
     :param capture: opens the source as the capture user; None where Airflow does not know its password.
     :param registry: opens the schema registry; None where the connector writes JSON.
     :param replicas: opens the replicas whose lag will hold the purge back, by name.
+    :param connector: a connector that must be there, run, and capture the tables; None: it is made later.
     """
     findings: list[Finding] = []
     tables: list[Table] = []
@@ -141,6 +144,10 @@ def preflight(
         findings += _checked("source, capture user", partial(_grants, capture, "capture", list(plan.targets)))
     findings += _checked("Kafka", lambda: _kafka(kafka))
     findings += _checked("Kafka Connect", lambda: _connect(connect, flavours))
+    if connector is not None:
+        findings += _checked(
+            f"connector {connector}", partial(connector_findings, connect, connector, list(plan.targets))
+        )
     findings += _checked("ClickHouse", lambda: _clickhouse(control, plan, tables))
     if registry is not None:
         findings += _checked("schema registry", partial(_registry, registry))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,10 +12,14 @@ from airflow.sdk.configuration import conf
 from airflow_provider_chista.archive import barrier
 from airflow_provider_chista.archive.barrier import Capture
 from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.check import Check, CheckOptions, check
+from airflow_provider_chista.archive.connector import evidence
 from airflow_provider_chista.archive.ledger import Author, Ledger
 from airflow_provider_chista.archive.manifest import Manifests
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.preflight import ArchivePlan, PreflightReport, preflight
+from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
 from airflow_provider_chista.archive.topic import Kafka
+from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
 from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
 from airflow_provider_chista.clickhouse.ddl import adopted, follow
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
@@ -175,6 +179,92 @@ class Services:
         )
         capture = self.capture(connector, topic_prefix)
         drain.run(barrier.wait(capture, drain.topics, timeout=timeout, stopped=stopped))
+
+    def compare(
+        self,
+        name: TableId,
+        target: TableId,
+        window: Window | None,
+        options: VerifyOptions | CheckOptions,
+        author: Author,
+        *,
+        connector: str | None,
+        topic_prefix: str | None,
+        timeout: float,
+        stopped: Callable[[], bool],
+        log: Callable[[str], None],
+    ) -> Proof | Check:
+        """Prove a window, or check a part of it, after the archive has followed the source's columns.
+
+        :param connector: by which the archive is caught up when rows differ, together with ``topic_prefix``; None: it is not
+            caught up, and a proof does not name a connector.
+        :param timeout: seconds that the connector may take to catch up.
+        :raises MismatchError: rows differ.
+        """
+        manifests = self.manifests(self.followed(name, target), target)
+        ledger = self.ledger(name, target, window, author)
+
+        def catch_up() -> None:
+            if connector is not None and topic_prefix is not None:
+                self.catch_up(
+                    name,
+                    target,
+                    connector=connector,
+                    topic_prefix=topic_prefix,
+                    timeout=timeout,
+                    stopped=stopped,
+                )
+
+        if isinstance(options, CheckOptions):
+            return check(
+                self.source, manifests, ledger, window, options, catch_up=catch_up, stopped=stopped, log=log
+            )
+        known = {} if connector is None else evidence(self.connect, connector, name)
+        return verify(
+            self.source, manifests, ledger, window,
+            options=options, catch_up=catch_up, evidence=known, stopped=stopped, log=log,
+        )  # fmt: skip
+
+    def preflight(
+        self,
+        plan: ArchivePlan,
+        *,
+        capture_conn_id: str | None = None,
+        lag_conn_ids: Sequence[str] = (),
+        connector: str | None = None,
+    ) -> PreflightReport:
+        """Make all checks, each with connections of its own.
+
+        :param capture_conn_id: the source as the capture user, whose grants are asked where the connection has a password.
+        :param lag_conn_ids: replicas whose lag will hold the purge back.
+        :param connector: a connector that is there already, and is checked too.
+        """
+        capture = SourceHook(capture_conn_id) if capture_conn_id else None
+        registry = SchemaRegistryHook(self.ids.schema_registry) if self.ids.schema_registry else None
+        return preflight(
+            plan,
+            verify=SourceHook(self.ids.source).open,
+            purge=SourceHook(self.ids.purge).open if self.ids.purge else None,
+            capture=capture.open if capture and capture.endpoint().password else None,
+            kafka=self.kafka,
+            connect=self.connect,
+            control=lambda: self.control,
+            registry=registry.get_client if registry else None,
+            replicas={conn_id: SourceHook(conn_id).open for conn_id in lag_conn_ids},
+            connector=connector,
+        )
+
+    def sink(
+        self, name: TableId, target: TableId, policy: DeletePolicy, task: str, ignored: Collection[str] = ()
+    ) -> TableSink:
+        """Writes records of the table into the archive outside of a drain.
+
+        :param task: who writes; :param ignored: columns that are dropped.
+        """
+        table = self.followed(name, target)
+        return TableSink(
+            self.control.client, self.control, self.types, table, target, policy, task=task, ignored=ignored, avro=self.avro
+        )  # fmt: skip
 
     def manifests(self, table: Table, target: TableId) -> Manifests:
         """Manifests of an archive table."""

@@ -9,7 +9,7 @@ from airflow.sdk import Context
 
 from airflow_provider_chista.archive.deadletters import Letters, discard
 from airflow_provider_chista.archive.replay import Replay
-from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
+from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.operators.base import TableOperator, author, task_name
@@ -57,17 +57,8 @@ class ReplayDeadLettersOperator(TableOperator):
         with airflow_errors(), self.connections.opened() as services:
             letters = Letters.parse(target, self.offsets, self.generation)
             who = author(context)
-            sink = TableSink(
-                services.control.client,
-                services.control,
-                services.types,
-                services.followed(name, target),
-                target,
-                DeletePolicy(self.delete_policy),
-                task=task_name(context),
-                ignored=self.ignore_columns,
-                avro=services.avro,
-            )
+            policy = DeletePolicy(self.delete_policy)
+            sink = services.sink(name, target, policy, task_name(context), self.ignore_columns)
             report = Replay(sink, letters, who, stopped=self._stop.is_set).run()
             if self._stop.is_set():
                 raise TransientError(f"the replay into {target} was stopped; what was replayed is recorded")

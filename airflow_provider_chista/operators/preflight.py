@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.preflight import ArchivePlan, preflight
+from airflow_provider_chista.archive.preflight import ArchivePlan
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.clickhouse.choices import Choices
-from airflow_provider_chista.debezium.registry import SchemaRegistryClient
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
-from airflow_provider_chista.hooks.source import SourceHook
 from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import ArchiveOperator
-from airflow_provider_chista.sources.base import Source
 
 
 class PreflightOperator(ArchiveOperator):
@@ -102,16 +98,8 @@ class PreflightOperator(ArchiveOperator):
             for table, column in plan.time_columns.items():
                 window = run_window(context, column, self.window_start, self.window_end)
                 self.log.info("this run owns the rows of %s with %s", table, describe(window))
-            report = preflight(
-                plan,
-                verify=SourceHook(self.source_conn_id).open,
-                purge=SourceHook(self.purge_conn_id).open if self.purge_conn_id else None,
-                capture=self._capture(),
-                kafka=services.kafka,
-                connect=services.connect,
-                control=lambda: services.control,
-                registry=self._registry(),
-                replicas={conn_id: SourceHook(conn_id).open for conn_id in self.lag_conn_ids},
+            report = services.preflight(
+                plan, capture_conn_id=self.capture_conn_id, lag_conn_ids=self.lag_conn_ids
             )
             self.log.info("%s", report)
             report.require_no_error()
@@ -135,18 +123,3 @@ class PreflightOperator(ArchiveOperator):
             throttle=ThrottleOptions(max_lag=self.max_lag, max_load=self.max_load),
             min_replicas=self.min_replicas,
         )
-
-    def _registry(self) -> Callable[[], SchemaRegistryClient] | None:
-        """How to open the schema registry, where the connector writes Avro."""
-        return (
-            SchemaRegistryHook(self.schema_registry_conn_id).get_client
-            if self.schema_registry_conn_id
-            else None
-        )
-
-    def _capture(self) -> Callable[[], Source] | None:
-        """How to open the source as the capture user, where Airflow knows its password."""
-        if self.capture_conn_id is None:
-            return None
-        hook = SourceHook(self.capture_conn_id)
-        return hook.open if hook.endpoint().password else None

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.check import CheckOptions, Mode, check
-from airflow_provider_chista.archive.connector import evidence
-from airflow_provider_chista.archive.parts import PART_ROWS
-from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.archive.check import CheckOptions
+from airflow_provider_chista.archive.comparison import comparison
+from airflow_provider_chista.archive.verify import Proof
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.keyrange import KeyRange
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators.base import WindowOperator, author
 
@@ -100,76 +96,40 @@ class VerifyArchiveOperator(WindowOperator):
         """Verify, or check."""
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
-            chosen = self._check_options()
-            window = None if chosen and chosen.chosen and self.time_column is None else self.window(context)
-            table = services.followed(name, target)
-            what = f"{describe(window)}{f', {chosen.mode} {chosen.chosen}'.rstrip() if chosen else ''}"
-            self.log.info("verifying %s of %s against %s", what, name, target)
-            shared: dict[str, Any] = {
-                "catch_up": partial(
-                    services.catch_up,
-                    name,
-                    target,
-                    connector=self.connector,
-                    topic_prefix=self.topic_prefix,
-                    timeout=self.catch_up_timeout,
-                    stopped=self._stop.is_set,
-                ),
-                "stopped": self._stop.is_set,
-                "log": self.log.info,
-            }
-            manifests = services.manifests(table, target)
-            ledger = services.ledger(name, target, window, author(context))
-            if chosen:
-                checked = check(services.source, manifests, ledger, window, chosen, **shared)
-                self.log.info("equal: %s", checked)
-                summary = checked.summary()
-            else:
-                options = VerifyOptions(
-                    self.max_repairs if self.repair else 0,
-                    self.parallel,
-                    PART_ROWS if self.part_rows is None else self.part_rows,
-                    self.mask_values,
-                )
-                proof = verify(
-                    services.source,
-                    manifests,
-                    ledger,
-                    window,
-                    options=options,
-                    evidence=evidence(services.connect, self.connector, name),
-                    **shared,
-                )
-                self._tell(proof, window)
-                summary = proof.summary()
-        return summary | {"window": describe(window), "table": self.table, "target": self.target}
-
-    def _check_options(self) -> CheckOptions | None:
-        """What to check; None when the window is to be proven.
-
-        :raises FatalError: an argument cannot be used, or not with the others.
-        """
-        try:
-            mode = Mode(self.mode)
-        except ValueError:
-            raise FatalError(f"mode is {self.mode!r}; it must be one of {', '.join(Mode)}") from None
-        ranged = bool(self.first_key or self.end_key)
-        if mode is Mode.FULL and not ranged and not self.row_keys:
-            return None
-        if self.repair:
-            raise FatalError(
-                "repair needs the proof of a whole window; leave out repair, or mode, row_keys, first_key and end_key"
+            options = comparison(
+                mode=self.mode,
+                sample=self.sample,
+                seed=self.seed,
+                row_keys=self.row_keys,
+                first_key=self.first_key,
+                end_key=self.end_key,
+                repair=self.repair,
+                max_repairs=self.max_repairs,
+                parallel=self.parallel,
+                part_rows=self.part_rows,
+                mask_values=self.mask_values,
             )
-        return CheckOptions(
-            mode,
-            KeyRange(self.first_key or None, self.end_key or None) if ranged else None,
-            tuple(self.row_keys),
-            float(self.sample),
-            int(self.seed) if self.seed is not None else None,
-            self.parallel,
-            self.part_rows,
-            self.mask_values,
-        )
+            by_keys = isinstance(options, CheckOptions) and bool(options.chosen)
+            window = None if by_keys and self.time_column is None else self.window(context)
+            part = f", {options.mode} {options.chosen}".rstrip() if isinstance(options, CheckOptions) else ""
+            self.log.info("verifying %s%s of %s against %s", describe(window), part, name, target)
+            found = services.compare(
+                name,
+                target,
+                window,
+                options,
+                author(context),
+                connector=self.connector,
+                topic_prefix=self.topic_prefix,
+                timeout=self.catch_up_timeout,
+                stopped=self._stop.is_set,
+                log=self.log.info,
+            )
+            if isinstance(found, Proof):
+                self._tell(found, window)
+            else:
+                self.log.info("equal: %s", found)
+        return found.summary() | {"window": describe(window), "table": self.table, "target": self.target}
 
     def _tell(self, proof: Proof, window: Window | None) -> None:
         rate = proof.rows / proof.seconds if proof.seconds else 0.0

@@ -2,6 +2,6 @@
 
 from airflow_provider_chista.sources.base import Role, Source
 from airflow_provider_chista.sources.control import Marker
-from airflow_provider_chista.sources.detect import open_source
+from airflow_provider_chista.sources.detect import engine, open_source
 
-__all__ = ["Marker", "Role", "Source", "open_source"]
+__all__ = ["Marker", "Role", "Source", "engine", "open_source"]

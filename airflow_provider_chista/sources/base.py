@@ -107,6 +107,15 @@ class Source(PartitionRemoval, ControlTables, Gauges):
     def grant_findings(self, role: Role, tables: Sequence[TableId]) -> list[Finding]:
         """Grants that the connected user lacks for a role; ``docs/grants.md`` gives the reason of each."""
 
+    @classmethod
+    @abstractmethod
+    def grants_sql(cls, role: Role, tables: Sequence[TableId], user: str) -> list[str]:
+        """What an administrator runs so that a user has a role, from the same table that :meth:`grant_findings` reads.
+
+        :param user: MySQL and MariaDB: ``user`` or ``user@host``.
+        :returns: the statement that makes the user, with ``...`` for its password, and one GRANT for each object.
+        """
+
     @abstractmethod
     def space(self, table: TableId) -> Space:
         """What the table takes on disk, and what would give back more than a delete does; as the verify user."""

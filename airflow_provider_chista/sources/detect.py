@@ -19,6 +19,17 @@ SOURCES: tuple[type[Source], ...] = (MySQLSource, MariaDBSource, PostgresSource)
 """Every engine; a new one is one row here and one module."""
 
 
+def engine(flavour: str) -> type[Source]:
+    """The class of an engine, without a server.
+
+    :raises FatalError: there is no such engine.
+    """
+    for source in SOURCES:
+        if source.flavour == flavour:
+            return source
+    raise FatalError(f"{flavour!r} is no engine; known are {names([source.flavour for source in SOURCES])}")
+
+
 def open_source(connect: Callable[[], Connection], *, label: str = "") -> Source:
     """Ask the server what it is and return its :class:`Source`, which keeps the connection for its first use.
 

@@ -12,7 +12,7 @@ from airflow_provider_chista.canonical import KeyValue
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Finding
 from airflow_provider_chista.model import Column, Encoding, Table, TableId, names
-from airflow_provider_chista.sources import mysqlchecks, mysqlspace
+from airflow_provider_chista.sources import mysqlchecks, mysqlgrants, mysqlspace
 from airflow_provider_chista.sources.base import LOCK_TIMEOUT_SECONDS, Role, Source
 from airflow_provider_chista.sources.catalogue import table_of_columns
 from airflow_provider_chista.sources.control import ControlSql
@@ -292,6 +292,11 @@ class MySQLFamilySource(MySQLGauges, Source):
         """As :meth:`Source.grant_findings`, read from SHOW GRANTS."""
         with self._transaction() as cursor:
             return mysqlchecks.grants(cursor, self.checks, role, tables)
+
+    @classmethod
+    def grants_sql(cls, role: Role, tables: Sequence[TableId], user: str) -> list[str]:
+        """As :meth:`Source.grants_sql`."""
+        return mysqlgrants.statements(cls.checks.requirements[role], tables, user)
 
     def space(self, table: TableId) -> Space:
         """As :meth:`Source.space`."""

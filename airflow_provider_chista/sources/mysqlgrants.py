@@ -73,8 +73,14 @@ class User:
     @property
     def quoted(self) -> str:
         """The user as GRANT wants it."""
-        user, _, host = self.name.rpartition("@")
-        return f"'{user}'@'{host}'"
+        return quoted_account(self.name)
+
+
+def quoted_account(name: str) -> str:
+    """A user as SQL wants it, from ``user@host``; without a host it may log in from anywhere."""
+    user, at, host = name.rpartition("@")
+    parts = (user, host) if at else (host, "%")
+    return "@".join("'" + part.replace("'", "''") + "'" for part in parts)
 
 
 def current_user(cursor: Cursor, roles_of_grants: str | None) -> User:
@@ -107,6 +113,25 @@ def missing(user: User, requirements: Sequence[Requirement], tables: Sequence[Ta
         for schema, table in _objects(requirement.scope, tables)
         if (lacking := [name for name in requirement.privileges if not user.holds(name, schema, table)])
         for target in (_target(schema, table),)
+    ]
+
+
+def statements(requirements: Sequence[Requirement], tables: Sequence[TableId], user: str) -> list[str]:
+    """What makes a user and gives it a role: one GRANT for each object.
+
+    :param user: as in :func:`quoted_account`.
+    """
+    account = quoted_account(user)
+    needed: dict[str, dict[str, None]] = {}
+    for requirement in requirements:
+        for schema, table in _objects(requirement.scope, tables):
+            needed.setdefault(_target(schema, table), {}).update(dict.fromkeys(requirement.privileges))
+    return [
+        f"CREATE USER {account} IDENTIFIED BY '...';",
+        *(
+            f"GRANT {', '.join(privileges)} ON {target} TO {account};"
+            for target, privileges in needed.items()
+        ),
     ]
 
 

@@ -343,6 +343,11 @@ class PostgresSource(PostgresGauges, Source):
         with self._transaction() as cursor:
             return postgresgrants.grants(cursor, role, tables)
 
+    @classmethod
+    def grants_sql(cls, role: Role, tables: Sequence[TableId], user: str) -> list[str]:
+        """As :meth:`Source.grants_sql`."""
+        return postgresgrants.statements(role, tables, user)
+
     def space(self, table: TableId) -> Space:
         """As :meth:`Source.space`."""
         with self._transaction() as cursor:

@@ -94,7 +94,7 @@ def grants(cursor: Cursor, role: Role, tables: Sequence[TableId]) -> list[Findin
                 Severity.ERROR,
                 f"user {user}",
                 "lacks REPLICATION (the connector reads a replication slot)",
-                f"ALTER ROLE {quoted(user)} REPLICATION;",
+                _replication(user),
             )
         )
     for requirement in REQUIREMENTS[role]:
@@ -114,6 +114,26 @@ def grants(cursor: Cursor, role: Role, tables: Sequence[TableId]) -> list[Findin
     if role != "capture":
         findings += _hidden_rows(cursor, user, tables)
     return findings
+
+
+def statements(role: Role, tables: Sequence[TableId], user: str) -> list[str]:
+    """What makes a user and gives it a role: one GRANT for each object."""
+    needed: dict[str, dict[str, None]] = {}
+    for requirement in REQUIREMENTS[role]:
+        for _, path, keyword in _objects(requirement.scope, tables):
+            needed.setdefault(keyword + quoted(*path), {}).update(dict.fromkeys(requirement.privileges))
+    return [
+        f"CREATE ROLE {quoted(user)} LOGIN PASSWORD '...';",
+        *([_replication(user)] if role == "capture" else []),
+        *(
+            f"GRANT {', '.join(privileges)} ON {target} TO {quoted(user)};"
+            for target, privileges in needed.items()
+        ),
+    ]
+
+
+def _replication(user: str) -> str:
+    return f"ALTER ROLE {quoted(user)} REPLICATION;"
 
 
 def _hidden_rows(cursor: Cursor, user: str, tables: Sequence[TableId]) -> list[Finding]:

@@ -52,7 +52,7 @@ def test_every_class_and_module_that_is_announced_exists():
         for entry in info.get(kind, []):
             for module in entry["python-modules"]:
                 importlib.import_module(module)
-    for path in [*dotted, *info.get("extra-links", [])]:
+    for path in [*dotted, *info.get("extra-links", []), *info["cli"]]:
         module, _, name = path.rpartition(".")
         assert hasattr(importlib.import_module(module), name), path
 
@@ -78,9 +78,11 @@ HEAVY = ("confluent_kafka", "clickhouse_connect", "pyarrow", "MySQLdb", "psycopg
 
 def test_what_every_component_imports_brings_no_heavy_library():
     code = (
-        "import sys, airflow.plugins_manager, airflow.timetables.interval\n"
+        "import sys, airflow.cli.cli_config, airflow.plugins_manager, airflow.timetables.interval\n"
         "before = set(sys.modules)\n"
         "import airflow_provider_chista.plugin, airflow_provider_chista.provider_info\n"
+        "from airflow_provider_chista.cli.definition import get_cli_commands\n"
+        "assert [command.name for command in get_cli_commands()] == ['chista']\n"
         f"print('brought:', *sorted(set({HEAVY!r}) & (set(sys.modules) - before)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from airflow.cli.cli_parser import get_parser
 
 from airflow_provider_chista.model import TableId
+from airflow_provider_chista.sources import Role
 
 
 @pytest.mark.parametrize("role", ["capture", "verify", "purge", "restore"])
@@ -70,6 +72,23 @@ def test_the_remedies_give_a_bare_user_its_role(schema: Any, nobody: str, role: 
             assert source.guarded_delete(made, nobody, [pair]) == ["1"]
             assert list(source.logged(nobody)) == [[pair]]
             assert source.trim_log(nobody) == 1
+
+
+@pytest.mark.parametrize("role", ["capture", "verify", "purge", "restore"])
+def test_the_printed_grants_give_a_bare_user_its_role(
+    schema: Any, nobody: str, role: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = [schema.id(f"printed_{role}_{number}") for number in range(2)]
+    for table in tables:
+        schema.create(table.name, "id INT PRIMARY KEY")
+    words = ["--engine", schema.flavour, "--role", role, "--user", nobody, "--tables", *map(str, tables)]
+    args = get_parser().parse_args(["chista", "grants", *words])
+    args.func(args)
+    printed = capsys.readouterr().out.splitlines()
+    schema.server.execute(*[line for line in printed if line and not line.startswith("--")])
+    with schema.server.source(nobody, "pw") as source:
+        assert source.grant_findings(role, tables) == []
+        assert all(source.grant_findings(other, tables) for other in get_args(Role) if other != role)
 
 
 def test_grants_through_a_role_count(schema: Any, nobody: str) -> None:

@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import get_args
 
+from airflow.cli.cli_config import ActionCommand, CLICommand, GroupCommand
+
+from airflow_provider_chista.cli.definition import get_cli_commands
 from airflow_provider_chista.clickhouse.cluster import SETTINGS
 from airflow_provider_chista.debezium.settings import (
     ALL,
@@ -24,6 +28,8 @@ from airflow_provider_chista.debezium.settings import (
     Fixed,
 )
 from airflow_provider_chista.hooks.kafka import REQUIRED
+from airflow_provider_chista.model import TableId
+from airflow_provider_chista.sources import Role, engine
 from stack.cli import _COMMANDS
 from stack.ports import DEFAULT_BASE_PORT, OFFSETS
 from stack.prerequisites import AIRFLOW, BROWSER, MODEL, PREREQUISITES
@@ -160,8 +166,53 @@ def kinds_in_sql() -> str:
     return _table(*types.in_sql())
 
 
+def command_line(
+    commands: Iterable[CLICommand] | None = None, path: str = "airflow"
+) -> dict[str, ActionCommand]:
+    """Every command by what a user types, such as ``airflow chista dead-letters list``."""
+    found: dict[str, ActionCommand] = {}
+    for each in get_cli_commands() if commands is None else commands:
+        if isinstance(each, GroupCommand):
+            found |= command_line(each.subcommands, f"{path} {each.name}")
+        else:
+            found[f"{path} {each.name}"] = each
+    return found
+
+
+def options_of(command: ActionCommand) -> Callable[[], str]:
+    """Options of a command."""
+
+    def make() -> str:
+        return _table(
+            ("option", "means"),
+            (
+                (
+                    ", ".join(f"`{flag}`" for flag in option.flags)
+                    + ("" if not option.kwargs.get("required") else ", needed"),
+                    str(option.kwargs["help"]).replace("%(default)s", str(option.kwargs.get("default"))),
+                )
+                for option in command.args
+            ),
+        )
+
+    return make
+
+
+def grants_of(flavour: str) -> Callable[[], str]:
+    """Statements that make the users of an engine."""
+
+    def make() -> str:
+        source, tables = engine(flavour), [TableId("app", "orders")]
+        roles = ["\n".join(source.grants_sql(role, tables, f"chista_{role}")) for role in get_args(Role)]
+        return "```sql\n" + "\n\n".join(roles) + "\n```\n"
+
+    return make
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     **{f"{flavour} types": ("docs/types.md", types_of(flavour)) for flavour in TITLES},
+    **{f"{name} options": ("docs/cli.md", options_of(each)) for name, each in command_line().items()},
+    **{f"{flavour} grants": ("docs/grants.md", grants_of(flavour)) for flavour in ("mysql", "postgres")},
     "clickhouse types": ("docs/types.md", clickhouse_types),
     "kinds in sql": ("docs/row-hash.md", kinds_in_sql),
     "expressions": ("docs/row-hash.md", types.expressions),

@@ -14,8 +14,8 @@ from tests.unit.docs.pages import code, page, rows, sections
 SECTIONS = sections(page("troubleshooting.md"))
 GAP = "…"
 REFUSALS = {
-    "FatalError", "RefusedError", "TransientError", "ConnectorFailedError", "TopicMissingError", "AirflowSkipException",
-    "AirflowOptionalProviderFeatureException",
+    "FatalError", "MismatchError", "RefusedError", "TransientError", "ConnectorFailedError", "TopicMissingError",
+    "AirflowSkipException", "AirflowOptionalProviderFeatureException",
 }  # fmt: skip
 
 MODULES = [
