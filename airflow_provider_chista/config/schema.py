@@ -71,7 +71,7 @@ def settings(model: type[BaseModel]) -> dict[str, Setting]:
     found = {}
     for name, field in model.model_fields.items():
         default: Any = None
-        text = field.description or ""
+        text = _clause(field.description or "")
         for each in HANDED_TO.get(model, ()):
             parameter = inspect.signature(each).parameters.get(name)
             if parameter is not None:
@@ -117,6 +117,11 @@ class _Generator(GenerateJsonSchema):
 
     def literal_schema(self, schema: Any) -> dict[str, Any]:
         return _or_variable(super().literal_schema(schema))
+
+
+def _clause(sentence: str) -> str:
+    """A docstring as the descriptions of parameters are."""
+    return sentence[:1].lower() + sentence[1:].removesuffix(".")
 
 
 def _or_variable(schema: dict[str, Any]) -> dict[str, Any]:
