@@ -38,7 +38,7 @@ def _secrets(item: Item, key: str, sensitive: bool, worker: bool) -> Iterator[Pr
     if isinstance(item.value, dict):
         for name, each in item.value.items():
             yield from _secrets(
-                each, name, key != _COLUMNS and (sensitive or is_sensitive(name)), worker or name in UNTOUCHED
+                each, name, key != _COLUMNS and (sensitive or _secret(name)), worker or name in UNTOUCHED
             )
     elif isinstance(item.value, list):
         for each in item.value:
@@ -60,6 +60,10 @@ def _secrets(item: Item, key: str, sensitive: bool, worker: bool) -> Iterator[Pr
             named := [m["name"] for m in _DOLLAR.finditer(text) if is_sensitive(m["name"] or "")]
         ):
             yield item.problem(f"{key} would get a secret from ${{{named[0]}}}; {_CONNECTION}")
+
+
+def _secret(key: str) -> bool:
+    return is_sensitive(key) and not key.endswith("_conn_id")
 
 
 def interpolated(item: Item, environment: Mapping[str, str], problems: list[Problem]) -> Item:

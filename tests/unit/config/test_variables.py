@@ -158,3 +158,8 @@ def test_a_column_may_have_any_name(tmp_path: Path) -> None:
     assert loaded(tmp_path, text).task_dict["create_tables"].column_types == {
         "shop.orders": {"password_hash": "String", "token": {"type": "UUID"}}
     }
+
+
+def test_the_id_of_a_connection_is_no_secret(tmp_path: Path) -> None:
+    text = GOOD.replace("retention: 90 days", "params: {token_conn_id: chat}")
+    assert loaded(tmp_path, text).params["token_conn_id"] == "chat"
