@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, BaseNotifier, Param, TaskGroup
 
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.debezium.config import default_slot
@@ -43,7 +43,7 @@ class ArchiveTable:
 
     :param source: source table, ``schema.table`` (MySQL and MariaDB: ``database.table``).
     :param target: archive table in ClickHouse, ``database.table``.
-    :param time_column: a date, or a text that holds ISO-8601 dates; None archives the table whole in every run.
+    :param time_column: a timestamp, a date, or a text that holds ISO-8601 dates; None archives the table whole in every run.
     :param purge: whether its rows may be deleted at the source; False ends with the proof.
     :param listed: foreign keys and triggers that are known and accepted, as the refusal spells them.
     :param exclude: columns to leave out; :param column_types: ClickHouse types by column; see
@@ -129,6 +129,7 @@ def archive_dag(
     clickhouse_conn_id: str = "clickhouse_default",
     schema_registry_conn_id: str | None = None,
     approval_timeout: timedelta = timedelta(days=2),
+    approval_notifiers: Sequence[BaseNotifier] = (),
     throttle: Mapping[str, Any] | None = None,
     min_replicas: int = 1,
     snapshot: str = "initial",
@@ -144,7 +145,7 @@ def archive_dag(
     :param dag_id: the Dag's id.
     :param tables: what to archive.
     :param connector: the connector's name; :param topic_prefix: first part of its topics' names.
-    :param source_conn_id: the source as the verify user; :param purge_conn_id: as the purge user.
+    :param source_conn_id: the source as the verify user; :param purge_conn_id: the source as the purge user.
     :param capture_conn_id: the source as the capture user, as the Connect worker reaches it.
     :param capture_password: config provider reference of the capture user's password, such as ``${env:NAME}``.
     :param connector_overrides: further properties of the connector, such as those of TLS.
@@ -153,8 +154,10 @@ def archive_dag(
     :param cron: ticks that bound the windows; None for a Dag without schedule.
     :param start_date: as in Airflow, which gives a manual run dated before it no tasks and calls it a success; so it is
         long ago, and a Dag with ``catchup`` should give its own.
+    :param kafka_conn_id: Kafka; :param kafka_connect_conn_id: Kafka Connect; :param clickhouse_conn_id: ClickHouse.
     :param schema_registry_conn_id: schema registry, for a connector that writes Avro (docs/avro.md); None: it writes JSON.
     :param approval_timeout: how long to wait for an approval; then the answer is Reject.
+    :param approval_notifiers: Airflow's notifiers, which tell people that an approval is waited for.
     :param throttle: what holds the purges back: arguments of :class:`PurgeSourceOperator` by name, such as
         ``{"max_lag": 5, "lag_conn_ids": ["orders_replica"], "hours": "22:00-06:00"}``.
     :param min_replicas: replicas of an archive table that must hold what is purged (docs/clusters.md).
@@ -243,7 +246,8 @@ def archive_dag(
                         "min_replicas": min_replicas,
                         **held_back,
                     }
-                    _purge(table, verify, stream, shared, purge_conn_id, guards, approval_timeout)
+                    asking = {"response_timeout": approval_timeout, "notifiers": list(approval_notifiers)}
+                    _purge(table, verify, stream, shared, purge_conn_id, guards, asking)
     return dag
 
 
@@ -311,7 +315,7 @@ def _purge(
     shared: Mapping[str, Any],
     purge_conn_id: str,
     guards: Mapping[str, Any],
-    approval_timeout: timedelta,
+    asking: Mapping[str, Any],
 ) -> None:
     """Ask, delete, wait for the deletes to come back, seal."""
     window: dict[str, Any] = {"table": table.source, "target": table.target, "time_column": table.time_column}
@@ -322,7 +326,7 @@ def _purge(
         verify_id=proof,
         source_conn_id=shared["source_conn_id"],
         clickhouse_conn_id=shared["clickhouse_conn_id"],
-        response_timeout=approval_timeout,
+        **asking,
         **window,
     )
     purge = PurgeSourceOperator(

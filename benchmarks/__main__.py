@@ -1,6 +1,6 @@
 """Measure drain, proof and purge: ``make bench``, or
 ``python -m benchmarks [--rows N] [--rounds N] [--part PART]
-[avro|drain|live|purge|restore|rowhash|slowdown|verify|verify-memory]``.
+[avro|drain|live|parse|purge|restore|rowhash|slowdown|verify|verify-memory]``.
 
 Machines are noisy, so every figure stands beside others that were measured in the same round, and the ratio is what counts:
 
@@ -9,6 +9,7 @@ Machines are noisy, so every figure stands beside others that were measured in t
   these. Its events are made by Debezium once and kept;
 * ``avro``: records a second that are decoded from JSON and from Avro; only by name, since it needs the stack's registry;
 * ``live``: per source, the time from a commit to the row in ClickHouse, with ``rows`` changes at 1,000 a second on each;
+* ``parse``: milliseconds that Airflow takes to parse a file of archives (docs/yaml.md) with ``rows`` tables; needs no stack;
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
   with its purge log, over one connection and over two; on MariaDB of pt-archiver;
 * ``restore``: per source, rows/s from ClickHouse back to the source, compared before each commit;
@@ -29,13 +30,14 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from benchmarks import avro, live, purge, restore, rowhash, slowdown, verify
+from benchmarks import avro, live, parse, purge, restore, rowhash, slowdown, verify
 from benchmarks.drain.parts import PARTS
 from benchmarks.drain.report import machine, table
 
 SUITES: dict[str, Callable[[int], dict[str, float]]] = {
     "avro": avro.measure,
     "live": live.measure,
+    "parse": parse.measure,
     "purge": purge.measure,
     "restore": restore.measure,
     "rowhash": rowhash.measure,
@@ -49,6 +51,7 @@ ROWS = {
     "avro": 100_000,
     "drain": 1_000_000,
     "live": 60_000,
+    "parse": 100,
     "purge": 200_000,
     "restore": 100_000,
     "rowhash": 200_000,

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Literal
 
 from airflow_provider_chista.debezium.registry import Registry
+from airflow_provider_chista.debezium.secrets import redact, secrets_of
 from airflow_provider_chista.debezium.settings import (
     DEFAULTS,
     DERIVED,
@@ -37,6 +38,8 @@ __all__ = [
     "control_topic",
     "default_slot",
     "fingerprint",
+    "is_connector_name",
+    "is_topic_prefix",
     "notification_topic",
     "redact",
     "secrets_of",
@@ -144,14 +147,12 @@ class ConnectorSpec:
     def _check(self) -> None:
         if self.flavour not in CONNECTOR_CLASSES:
             raise FatalError(f"flavour {self.flavour!r} is none of {', '.join(CONNECTOR_CLASSES)}")
-        # The name becomes a literal in the heartbeat's SQL; without backslash and control characters, doubled quotes
-        # are right in every SQL mode. Connect would resolve "${".
-        if not 0 < len(self.name) <= 200 or not self.name.isprintable() or re.search(r"\\|\$\{", self.name):
+        if not is_connector_name(self.name):
             raise FatalError(
                 f"connector name {self.name!r} cannot be used; "
                 "give 1 to 200 printable characters without backslash and without ${"
             )
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,120}", self.topic_prefix):
+        if not is_topic_prefix(self.topic_prefix):
             raise FatalError(
                 f"topic prefix {self.topic_prefix!r} cannot be part of a topic's name; use letters, digits, '.', '_', '-'"
             )
@@ -273,6 +274,18 @@ def _refused(key: str, value: str, why: str) -> RefusedError:
     return RefusedError(f"connector property {key} cannot be set to {shown!r}: {why}")
 
 
+def is_connector_name(name: str) -> bool:
+    """Whether a connector may be named so."""
+    # It becomes a literal in the heartbeat's SQL; without backslash and control characters, doubled quotes are right in
+    # every SQL mode. Connect would resolve "${".
+    return 0 < len(name) <= 200 and name.isprintable() and not re.search(r"\\|\$\{", name)
+
+
+def is_topic_prefix(text: str) -> bool:
+    """Whether topics' names may begin so."""
+    return re.fullmatch(r"[A-Za-z0-9._-]{1,120}", text) is not None
+
+
 def default_slot(topic_prefix: str) -> str:
     """Replication slot of a connector that names none: ``chista_`` and the topic prefix."""
     return "chista_" + re.sub(r"[^a-z0-9_]", "_", topic_prefix.lower())
@@ -348,35 +361,3 @@ def _regex_list(names: Iterable[str]) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-_SENSITIVE = re.compile(
-    r"password|passphrase|secret|token|credential|jaas|ssl\.keystore\.key|api\.?key", re.IGNORECASE
-)
-_REFERENCE = re.compile(r"\$\{[^{}]+\}")
-_JAAS_PASSWORD = re.compile(r'password="([^"]+)"')
-
-
-def redact(config: Mapping[str, str]) -> dict[str, str]:
-    """The configuration with every literal secret replaced by ``***``; references such as ``${env:NAME}`` stay."""
-    return {
-        key: "***" if _SENSITIVE.search(key) and not _is_reference(value) else value
-        for key, value in config.items()
-    }
-
-
-def secrets_of(config: Mapping[str, str]) -> list[str]:
-    """The literal secrets of a configuration, longest first, for masking them in texts."""
-    found = {
-        value
-        for key, value in config.items()
-        if _SENSITIVE.search(key) and value and not _is_reference(value)
-    }
-    inner = {
-        secret for value in found for secret in _JAAS_PASSWORD.findall(value) if not _is_reference(secret)
-    }
-    return sorted(found | inner, key=len, reverse=True)
-
-
-def _is_reference(value: str) -> bool:
-    return _REFERENCE.fullmatch(value) is not None

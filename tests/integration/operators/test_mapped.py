@@ -1,4 +1,4 @@
-"""Mapped tasks, expanded and run by Airflow: topics of one connector, and the tables of the audit."""
+"""Whole Dags, run by Airflow: mapped tasks of the topics of one connector and of the audit, and an archive from YAML."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
-from tests.integration.operators.conftest import Place
+from tests.integration.operators.conftest import Place, archived_pair
 from tests.integration.operators.test_drain import event
 from tests.integration.support import services
+from tests.integration.support.engines import Connector
 from tests.integration.support.tasks import context
 
 ROOT = Path(__file__).parents[3]
@@ -102,3 +103,52 @@ def test_one_bad_table_does_not_hold_the_others(place: Place, environment: dict[
     assert {(row["target"], row["partition"]): row["n"] for row in drained} == {
         (tables[bad], 0): 0, **{(tables[good], partition): 1_000 for partition in range(3)},
     }  # fmt: skip
+
+
+ARCHIVE = """\
+defaults:
+  cron: null
+  default_args: {{retries: 0}}
+  table_defaults: {{purge: false}}
+archives:
+  from_yaml:
+    connector: {connector}
+    topic_prefix: {connector}
+    source_conn_id: ${{CHISTA_YAML_ENGINE}}_verify
+    purge_conn_id: ${{CHISTA_YAML_ENGINE}}_purge
+    capture_conn_id: ${{CHISTA_YAML_ENGINE}}_capture
+    tables:
+      - source: {bad[table]}
+        target: {bad[target]}
+      - source: {good[table]}
+        target: {good[target]}
+"""
+DAG_FILE = """\
+from pathlib import Path
+from airflow_provider_chista.config import load_dags
+load_dags(Path(__file__).with_name("archives.yaml"))
+"""
+
+
+def test_an_archive_of_yaml_proves_a_table_although_another_one_cannot_be(
+    place: Place, stopped: Connector, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The tables are in the archive already, so that everything before the proofs is passed over."""
+    good, bad = (
+        archived_pair(place, 7),
+        {"table": f"{place.schema}.nowhere", "target": f"{place.database}.nowhere"},
+    )
+    text = ARCHIVE.format(connector=stopped.name, good=good, bad=bad)
+    (tmp_path / "archives.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "archives.py").write_text(DAG_FILE, encoding="utf-8")
+    became, said = run(
+        environment | {"AIRFLOW__CHISTA__STATE_DATABASE": place.control.database, "CHISTA_YAML_ENGINE": "mysql"},
+        tmp_path / "archives.py", "from_yaml", "(?!.*verify).*",
+    )  # fmt: skip
+    states = {task: state for task, _, _, state in became[1:]}
+    failed = {task for task, state in states.items() if state != "success"}
+    assert failed == {f"{place.schema}_nowhere.verify"}, said[-3000:]
+    assert "proven equal: 7 rows of the whole table" in said
+    assert [row["rows"] for row in place.control.rows(
+        f"SELECT rows FROM {place.control.name('ledger')} WHERE target = {{target:String}}", {"target": good["target"]}
+    )] == [7]  # fmt: skip

@@ -34,8 +34,13 @@ ARCHIVES = {
     "archive_mariadb": (["test.chista", "employees.salaries"], ["employees.employees"]),
     "archive_postgres": (["public.shipments", "employees.salaries"], ["employees.employees"]),
 }
+FROM_YAML = {
+    "yaml_mysql": (["employees.titles", "employees.dept_emp"], []),
+    "yaml_postgres": (["employees.titles"], ["employees.departments"]),
+}
+"""Those of ``archives.yaml``."""
 OTHERS = ["audit", "backfill_salaries", "drain_mapped", "restore_rows", "stream_live"]
-EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", ARCHIVES)
+EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", [*ARCHIVES, *FROM_YAML])
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +69,10 @@ def test_every_file_parses_without_services_and_none_is_forgotten(bag: DagBag) -
     assert {Path(dag.fileloc).name for dag in bag.dags.values()} == {
         file.name for file in FOLDER.glob("*.py")
     }
-    assert set(bag.dags) == {*ARCHIVES, *OTHERS}
+    assert set(bag.dags) == {*ARCHIVES, *FROM_YAML, *OTHERS}
 
 
-@pytest.mark.parametrize("dag_id", [*ARCHIVES, *OTHERS])
+@pytest.mark.parametrize("dag_id", [*ARCHIVES, *FROM_YAML, *OTHERS])
 def test_every_dag_is_documented_tagged_and_serialised(bag: DagBag, dag_id: str) -> None:
     dag = bag.dags[dag_id]
     assert dag.doc_md
@@ -79,7 +84,7 @@ def test_every_dag_is_documented_tagged_and_serialised(bag: DagBag, dag_id: str)
 
 @EVERY_ARCHIVE
 def test_an_archive_is_gated_stage_by_stage_and_tables_are_independent(bag: DagBag, dag_id: str) -> None:
-    purged, proven = ARCHIVES[dag_id]
+    purged, proven = (ARCHIVES | FROM_YAML)[dag_id]
     expected = chain(*BEFORE_TABLES)
     for table in (*purged, *proven):
         group = table.replace(".", "_")
@@ -168,7 +173,7 @@ def test_only_stages_that_delete_know_the_purge_user(bag: DagBag, dag_id: str) -
 
 
 def test_the_password_of_the_capture_user_is_a_reference_in_every_archive(bag: DagBag) -> None:
-    for dag_id in ARCHIVES:
+    for dag_id in (*ARCHIVES, *FROM_YAML):
         register = bag.dags[dag_id].task_dict["register_connector"]
         assert register.password.startswith("${env:CHISTA_")
         assert register.password.endswith("_CAPTURE_PASSWORD}")
@@ -194,6 +199,20 @@ def test_a_restore_is_started_by_hand_and_the_archive_is_drained_on_both_sides_o
     assert params == {
         "batch_id": "", "row_keys": [], "window_start": None, "window_end": None, "conflicts": "refuse", "dry_run": False,
     }  # fmt: skip
+
+
+def test_no_two_archives_share_a_connector_topics_or_a_target(bag: DagBag) -> None:
+    made = [bag.dags[dag_id].task_dict for dag_id in (*ARCHIVES, *FROM_YAML)]
+    for names in (
+        [tasks["register_connector"].connector for tasks in made],
+        [tasks["register_connector"].topic_prefix for tasks in made],
+        [target for tasks in made for target in tasks["create_tables"].tables.values()],
+    ):
+        assert len(set(names)) == len(names)
+
+
+def test_the_archives_of_yaml_are_paused_until_somebody_wants_them(bag: DagBag) -> None:
+    assert {bag.dags[dag_id].is_paused_upon_creation for dag_id in FROM_YAML} == {True}
 
 
 def test_every_table_of_the_archives_is_audited_once_a_week(bag: DagBag) -> None:

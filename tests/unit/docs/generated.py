@@ -12,9 +12,19 @@ from pathlib import Path
 from typing import get_args
 
 from airflow.cli.cli_config import ActionCommand, CLICommand, GroupCommand
+from pydantic import BaseModel
 
 from airflow_provider_chista.cli.definition import get_cli_commands
 from airflow_provider_chista.clickhouse.cluster import SETTINGS
+from airflow_provider_chista.config.models import (
+    Archive,
+    Notifications,
+    Notifier,
+    Table,
+    TaskDefaults,
+    Throttle,
+)
+from airflow_provider_chista.config.schema import settings
 from airflow_provider_chista.debezium.settings import (
     ALL,
     AVRO_CONVERTER,
@@ -198,6 +208,22 @@ def options_of(command: ActionCommand) -> Callable[[], str]:
     return make
 
 
+def yaml_settings(*models: type[BaseModel]) -> Callable[[], str]:
+    """Settings of mappings of a file of archives."""
+
+    def make() -> str:
+        return _table(
+            ("setting", "default", "meaning"),
+            (
+                (f"`{name}`", "required" if setting.required else _written(setting.default), setting.text)
+                for model in models
+                for name, setting in sorted(settings(model).items(), key=lambda item: not item[1].required)
+            ),
+        )
+
+    return make
+
+
 def grants_of(flavour: str) -> Callable[[], str]:
     """Statements that make the users of an engine."""
 
@@ -224,6 +250,11 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "default settings": ("docs/connections.md", default_settings),
     "consumer settings": ("docs/connections.md", consumer_settings),
     "cluster settings": ("docs/clusters.md", cluster_settings),
+    "yaml archive": ("docs/yaml.md", yaml_settings(Archive)),
+    "yaml table": ("docs/yaml.md", yaml_settings(Table)),
+    "yaml throttle": ("docs/yaml.md", yaml_settings(Throttle)),
+    "yaml notifications": ("docs/yaml.md", yaml_settings(Notifications, Notifier)),
+    "yaml tasks": ("docs/yaml.md", yaml_settings(TaskDefaults)),
     "ports": ("docs/stack.md", ports),
     "commands": ("docs/stack.md", commands),
     "prerequisites": ("docs/stack.md", prerequisites),
@@ -251,6 +282,15 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = [header, ["---"] * len(header), *escaped]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _written(default: object) -> str:
+    """A default as YAML has it; empty where there is none, or only the text tells it."""
+    return (
+        ""
+        if default in (None, [], "")
+        else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    )
 
 
 def _packages(names: tuple[str, ...]) -> str:

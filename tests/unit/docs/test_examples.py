@@ -10,7 +10,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from tests.unit.docs.generated import ROOT
-from tests.unit.docs.pages import PAGES, blocks
+from tests.unit.docs.pages import PAGES, blocks, page
 
 EXAMPLES = [
     pytest.param(body, id=f"{path.name}-{number}")
@@ -19,7 +19,12 @@ EXAMPLES = [
 ]
 
 
+(ARCHIVES, *_) = blocks(page("yaml.md"), "yaml")
+"""What the example of a Dag file with YAML finds beside it."""
+
+
 def bag_of(body: str, folder: Path) -> DagBag:
+    (folder / "archives.yaml").write_text(ARCHIVES, encoding="utf-8")
     (folder / "example.py").write_text(body, encoding="utf-8")
     return DagBag(dag_folder=folder, bundle_path=folder, bundle_name="examples")
 
@@ -36,7 +41,7 @@ def test_the_imports_of_an_example_exist(body: str) -> None:
 def test_an_example_can_be_executed(body: str, tmp_path: Path) -> None:
     bag = bag_of(body, tmp_path)
     assert bag.import_errors == {}
-    assert len(bag.dags) == ("DAG(" in body or "archive_dag(" in body)
+    assert len(bag.dags) == any(call in body for call in ("DAG(", "archive_dag(", "load_dags("))
 
 
 def test_the_dag_of_the_readme_is_a_whole_archive_in_ten_lines(tmp_path: Path) -> None:
