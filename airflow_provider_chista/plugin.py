@@ -48,7 +48,7 @@ class ChistaPlugin(AirflowPlugin):
     ]
 
     @property
-    def fastapi_apps(self) -> list[dict[str, Any]]:
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # Airflow reads it from an instance
         """The page's application; read by the API server alone, which keeps FastAPI out of every other process."""
         from airflow_provider_chista.web.app import build_app
 

@@ -160,8 +160,8 @@ CONFIGURATION: dict[str, Any] = {
         },
         "page_connections": {
             "description": (
-                "Ids of the ClickHouse connections that the page in Airflow's UI reads, separated by commas; the first one is "
-                "shown first."
+                "Ids of the ClickHouse connections that the page in Airflow's UI reads, separated by commas; the first one "
+                "is shown first."
             ),
             "version_added": "0.1.0",
             "type": "string",

@@ -1,4 +1,4 @@
-"""What lies open around an archive table, by value: dead letters, deletes in quarantine, rows that differ; and what it takes up.
+"""What lies open around an archive table, by value: dead letters, deletes in quarantine, rows that differ; and its space.
 
 For people who look (``web/``); what a stage or an audit refuses by is in ``backlog.py`` and ``quarantine.py``. Each list has
 the number of all and the first of them; long values are cut.
@@ -53,9 +53,11 @@ class OpenItems:
         """
         deletes = self._control.name("deletes")
         return self._list(
-            "SELECT row_key, topic, generation, partition, offset, transaction, source_time, recorded_at, count() OVER () AS n"
+            "SELECT row_key, topic, generation, partition, offset, transaction, source_time, recorded_at,"
+            " count() OVER () AS n"
             f" FROM {deletes} FINAL WHERE target = {{target:String}} AND (topic, generation, partition, offset) IN"
-            f" (SELECT topic, generation, partition, offset FROM {deletes} WHERE target = {{target:String}} AND state = 'waiting')"
+            f" (SELECT topic, generation, partition, offset FROM {deletes}"
+            " WHERE target = {target:String} AND state = 'waiting')"
             " AND state = 'waiting' ORDER BY recorded_at, partition, offset LIMIT {shown:UInt32}"
         )
 
@@ -73,7 +75,8 @@ class OpenItems:
             " arrayMap(i -> ifNull(m.source_values[i] = m.archive_values[i], isNull(m.source_values[i]) !="
             " isNull(m.archive_values[i])) = isNull(m.source_values[i] = m.archive_values[i]),"
             " arrayEnumerate(m.source_values)) AS unequal, count() OVER () AS n"
-            f" FROM {self._control.name('mismatches')} AS m FINAL INNER JOIN ({self._refuted}) AS l ON l.verify_id = m.verify_id"
+            f" FROM {self._control.name('mismatches')} AS m FINAL"
+            f" INNER JOIN ({self._refuted}) AS l ON l.verify_id = m.verify_id"
             " WHERE m.target = {target:String} ORDER BY at DESC, row_key LIMIT {shown:UInt32}"
         )
         names = self._columns() if found["rows"] else []
@@ -107,8 +110,8 @@ class OpenItems:
     def _refuted(self) -> str:
         """SELECT of the comparisons whose differences are open: the newest of a window, and the newest audit."""
         return (
-            "SELECT window, newest.1 AS verify_id, newest.2 AS stage, newest.3 AS dag_id, newest.4 AS run_id, newest.5 AS at FROM"
-            " (SELECT window, argMax((e.verify_id, e.stage, e.dag_id, e.run_id, e.at), e.at) AS newest"
+            "SELECT window, newest.1 AS verify_id, newest.2 AS stage, newest.3 AS dag_id, newest.4 AS run_id,"
+            " newest.5 AS at FROM (SELECT window, argMax((e.verify_id, e.stage, e.dag_id, e.run_id, e.at), e.at) AS newest"
             f" FROM {self._control.name('ledger')} AS e WHERE e.target = {{target:String}} AND"
             " e.stage IN ('verified', 'mismatched', 'audited') GROUP BY window, e.stage = 'audited')"
             " WHERE newest.2 IN ('mismatched', 'audited') AND newest.3 IN {dags:Array(String)}"

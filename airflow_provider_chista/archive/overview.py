@@ -51,7 +51,8 @@ _PROOFS = """
     SELECT target, window, verify_id, min(at) AS began, max(at) AS ended, argMax(l.source, at) AS source_table,
            argMaxIf(stage, at, stage IN ('begun', 'repaired', 'verified', 'mismatched', 'checked')) AS compared,
            argMaxIf(stage, at, stage IN ('approved', 'rejected')) AS verdict,
-           countIf(stage = 'intent') > 0 AS begun, countIf(stage = 'deleted') > 0 AS done, countIf(stage = 'sealed') > 0 AS closed,
+           countIf(stage = 'intent') > 0 AS begun, countIf(stage = 'deleted') > 0 AS done,
+           countIf(stage = 'sealed') > 0 AS closed,
            toInt64(argMaxIf(l.rows, at, stage IN ('verified', 'mismatched', 'checked', 'intent'))) AS proven,
            toInt64(argMaxIf(l.rows, at, stage IN ('deleted', 'sealed'))) AS deleted,
            toInt64(sumIf(l.rows, stage = 'restored')) AS restored,
@@ -131,7 +132,8 @@ class Overview:
         """
         return self._rows(
             "SELECT target, argMax(w.source, w.last) AS source_table, count() AS windows, sumMap(map(state, 1)) AS states,"
-            " sum(w.remaining) AS remaining, sum(w.purged) AS purged, sum(w.brought_back) AS restored, max(w.last) AS touched,"
+            " sum(w.remaining) AS remaining, sum(w.purged) AS purged, sum(w.brought_back) AS restored,"
+            " max(w.last) AS touched,"
             f" sum(is_of_run) AS of_run FROM ({self._windows}) AS w GROUP BY target ORDER BY target LIMIT {{most:UInt32}}",
             focus=focus,
             only_run=bool(focus.run_id),
@@ -181,9 +183,11 @@ class Overview:
         return self._rows(
             "SELECT toDate(ended, 'UTC') AS day, sumIf(counted, stage = 'verified') AS verified,"
             " sumIf(counted, stage = 'deleted') AS purged, sumIf(counted, stage = 'sealed') AS sealed,"
-            " sumIf(counted, stage = 'restored') AS restored FROM (SELECT stage, max(at) AS ended, argMax(l.rows, at) AS counted"
+            " sumIf(counted, stage = 'restored') AS restored FROM"
+            f" (SELECT stage, max(at) AS ended, argMax(l.rows, at) AS counted"
             f" FROM {self.control.name('ledger')} AS l WHERE target = {{target:String}} AND dag_id IN {{dags:Array(String)}}"
-            " AND stage IN ('verified', 'deleted', 'sealed', 'restored') AND at >= now64(6, 'UTC') - toIntervalDay({days:UInt16})"
+            " AND stage IN ('verified', 'deleted', 'sealed', 'restored')"
+            " AND at >= now64(6, 'UTC') - toIntervalDay({days:UInt16})"
             " GROUP BY stage, verify_id) GROUP BY day ORDER BY day LIMIT 1000",
             target=target,
             days=days,
@@ -207,7 +211,12 @@ class Overview:
     ) -> list[dict[str, Any]]:
         if not self.dags:
             return []
-        known: dict[str, Any] = {"target": "", "dag_id": focus.dag_id, "run_id": focus.run_id, "only_run": only_run}
+        known: dict[str, Any] = {
+            "target": "",
+            "dag_id": focus.dag_id,
+            "run_id": focus.run_id,
+            "only_run": only_run,
+        }
         return self.control.rows(statement, {**known, "dags": sorted(self.dags), **parameters})
 
 

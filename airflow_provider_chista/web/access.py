@@ -6,7 +6,8 @@ No ``from __future__ import annotations``: FastAPI reads the annotations of depe
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.core_api.security import AccessView, GetUserDep, requires_access_view
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_view
 from fastapi import Depends
 
 LOGGED_IN = Depends(requires_access_view(AccessView.WEBSITE))
@@ -14,7 +15,7 @@ LOGGED_IN = Depends(requires_access_view(AccessView.WEBSITE))
 
 
 def readable_dags(user: GetUserDep) -> set[str]:
-    """Ids of the DAGs that the user may read, as Airflow's own lists are filtered; one that Airflow lacks is not among them."""
+    """Ids of the DAGs that the user may read, filtered as Airflow's own lists; one that Airflow lacks is not among them."""
     return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
 
 

@@ -82,7 +82,11 @@ FILES = {path.name: path for path in _STATIC.iterdir() if path.suffix in _TYPES}
 def tables(dags: ReadableDags, connection: Text = "", dag_id: Text = "", run_id: Text = "") -> Answer:
     """Archive tables with what is in them; only those of a DAG or of a run, where one is named."""
     known = reading.connections()
-    about = {"connections": known, "connection": connection or next(iter(known), ""), "now": datetime.now(UTC)}
+    about = {
+        "connections": known,
+        "connection": connection or next(iter(known), ""),
+        "now": datetime.now(UTC),
+    }
     try:
         with reading.opened(connection, dags) as overview:
             return Answer({**about, "tables": overview.tables(Focus(dag_id, run_id))})
@@ -120,7 +124,9 @@ def _of_table(name: str, read: Callable[[Overview, str], Any]) -> None:
     def answer(dags: ReadableDags, target: Text, connection: Text = "") -> Answer:
         with reading.opened(connection, dags) as overview:
             if not overview.may_see(target):
-                raise HTTPException(404, f"there is no archive table {target}, or you may read none of its DAGs")
+                raise HTTPException(
+                    404, f"there is no archive table {target}, or you may read none of its DAGs"
+                )
             return Answer(read(overview, target))
 
     router.add_api_route(f"/api/{name}", answer, methods=["GET"], name=name)
@@ -144,9 +150,7 @@ def build_app() -> FastAPI:
     app.include_router(router)
 
     @app.middleware("http")
-    async def with_headers(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
+    async def with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await call_next(request)
         response.headers.update(_HEADERS)
         return response

@@ -36,7 +36,9 @@ def opened(connection: str, dags: Set[str]) -> Iterator[Overview]:
     """
     known = connections()
     if not known:
-        raise FatalError(f"[chista] {OPTION} names no connection; name one of ClickHouse, or remove the option")
+        raise FatalError(
+            f"[chista] {OPTION} names no connection; name one of ClickHouse, or remove the option"
+        )
     if connection and connection not in known:
         raise FatalError(
             f"connection {connection!r} is not one of the page; add it to [chista] {OPTION} in Airflow's configuration"

@@ -6,7 +6,7 @@ import { DAY, groups } from "./windows.js";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const HATCHED = ["purged_in_part", "sealed_in_part", "differs", "rejected"];
-const UNITS = { day: "day", week: "week", month: "month", hour: "hour", range: "range" };
+const UNITS = { day: "day", week: "week", month: "month", hour: "hour" };
 const LEFT = 78;
 const TOP = 18;
 
@@ -84,7 +84,8 @@ export class Calendar {
   }
 
   group({ column, unit, windows }) {
-    const what = column ? `by ${UNITS[unit]} of ${column}` : "without a time column";
+    const by = unit === "range" ? `of other lengths by ${column}` : `by ${UNITS[unit]} of ${column}`;
+    const what = column ? by : "without a time column";
     const heading = h("h3", null, `${counted(windows.length, "window")} `, h("span", { class: "quiet" }, what));
     const drawn = unit === "range" ? this.labels(windows) : this.grid(LAYOUTS[unit], windows);
     return h("div", { class: "group", role: "group", "aria-label": `Windows ${what}; arrow keys move, Enter opens` }, heading, drawn);
@@ -92,7 +93,8 @@ export class Calendar {
 
   labels(windows) {
     return h("div", { class: "ranges" }, windows.map((window) =>
-      this.cell(window, h("button", { type: "button" }, h("i", { class: "swatch", "data-state": window.state }), window.title))));
+      this.cell(window, h("button", { type: "button" }, h("i", { class: "swatch", "data-state": window.state }), window.title,
+        window.restored > 0 && h("small", null, " restored")))));
   }
 
   grid(layout, windows) {
@@ -109,7 +111,7 @@ export class Calendar {
     const parts = [];
     for (const label of rows) {
       const at = tops.get(label);
-      parts.push(s("text", { x: 0, y: at + layout.height - 1, class: "row" }, label));
+      parts.push(s("text", { x: 0, y: at + layout.height / 2 + 4, class: "row" }, label));
       if (layout.all || label === rows[0]) {
         parts.push(layout.heads(label).map(([x, name]) => s("text", { x: LEFT + x * across, y: at - 6 }, name)));
       }

@@ -11,7 +11,7 @@ const TOLD = {
   verified: (e) => (e.rows ? `${counted(e.rows, "row")} proven equal` : "Proven: no rows at the source"),
   mismatched: () => "The rows differ",
   checked: (e) => `Checked by ${e.facts.mode ?? "comparison"}: ${counted(e.rows, "row")} equal`,
-  approved: (e) => `Approved by ${e.actor || "nobody"}`,
+  approved: (e) => (e.actor ? `Approved by ${e.actor}` : "Approved, by nobody who is named"),
   rejected: (e) => (e.actor ? `Rejected by ${e.actor}` : "Rejected: nobody answered in time"),
   intent: (e) => `Purge begun: ${counted(e.rows, "row")} to delete`,
   deleted: (e) => `${counted(e.rows, "row")} deleted at the source`,
@@ -51,14 +51,18 @@ export function runLink(dagId, runId, text) {
   return h("a", { href: address(path), onclick: follow, title: `Run ${runId} of ${dagId}` }, text ?? runId);
 }
 
-export function entryNode(entry) {
+/** Stages whose digest is a statement of its own. */
+const DIGESTED = new Set(["verified", "checked", "sealed", "restored", "audited"]);
+
+/** An entry as a list item; its run is named unless it is that of the heading. */
+export function entryNode(entry, known) {
   const more = facts(entry);
   return h("li", { "data-stage": entry.stage },
     h("strong", null, TOLD[entry.stage]?.(entry) ?? entry.stage),
     more.length > 0 && h("dl", null, more.map(([label, value]) => [h("dt", null, label), h("dd", null, value)])),
-    entry.digest && h("code", { class: "digest", title: "Digest: number of rows, and sums over their hashes" }, entry.digest),
+    entry.digest && DIGESTED.has(entry.stage) && h("code", { class: "digest", title: "Digest: number of rows, and sums over their hashes" }, entry.digest),
     h("small", null, h("time", null, `${moment(entry.at)} UTC`), " · ",
-      `${entry.task_id}, try ${entry.try_number} · `, runLink(entry.dag_id, entry.run_id)));
+      `${entry.task_id}, try ${entry.try_number}`, entry.run_id !== known?.run_id && [" · ", runLink(entry.dag_id, entry.run_id)]));
 }
 
 /** Entries by proof, the newest proof first, its entries in their order. */
@@ -86,5 +90,7 @@ export function head(window, now) {
 }
 
 export const history = (entries) => proofs(entries).map(([id, some]) =>
-  h("section", { class: "proof" }, h("h4", null, some.every(({ stage }) => stage === "restored") ? "Restore " : "Proof ",
-    h("code", { title: id }, id.slice(0, 8))), h("ol", { class: "entries" }, some.map(entryNode))));
+  h("section", { class: "proof" },
+    h("h4", null, some.every(({ stage }) => stage === "restored") ? "Restore " : "Proof ", h("code", { title: id }, id.slice(0, 8)),
+      h("small", null, " of ", runLink(some[0].dag_id, some[0].run_id))),
+    h("ol", { class: "entries" }, some.map((entry) => entryNode(entry, some[0])))));

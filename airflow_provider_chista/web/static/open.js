@@ -2,7 +2,8 @@
 
 import { daily } from "./charts.js";
 import { entryNode, runLink } from "./details.js";
-import { ago, bytes, counted, h, moment, number } from "./dom.js";
+import { ago, bytes, h, moment, number } from "./dom.js";
+import { bounds } from "./windows.js";
 
 const none = (text) => h("p", { class: "quiet" }, text);
 
@@ -15,8 +16,8 @@ function table(heads, rows) {
 const more = ({ total, rows }) => total > rows.length && none(`The first ${number(rows.length)} of ${number(total)}.`);
 const code = (text) => h("code", null, text);
 
-function value(text) {
-  return text === null ? h("span", { class: "quiet" }, "NULL or no row") : code(text);
+function value(text, absent) {
+  return text === null ? h("span", { class: "quiet" }, absent ? "no row" : "NULL") : code(text);
 }
 
 function mismatches(found) {
@@ -25,8 +26,9 @@ function mismatches(found) {
     table(["Key", "Finding", "Column", "At the source", "In the archive", "Window", "Run"], found.rows.flatMap((row) => {
       const fields = row.fields.length ? row.fields : [{ column: row.columns.join(", "), source: null, archive: null }];
       return fields.map((field, i) => [
-        i ? "" : code(row.row_key), i ? "" : row.finding, field.column, value(field.source), value(field.archive),
-        i ? "" : row.window, i ? "" : runLink(row.dag_id, row.run_id, "run"),
+        i ? "" : code(row.row_key), i ? "" : row.finding, field.column,
+        value(field.source, row.finding === "extra"), value(field.archive, row.finding === "missing"),
+        i ? "" : bounds(row.window).title, i ? "" : runLink(row.dag_id, row.run_id, "run"),
       ]);
     })),
     more(found),
@@ -94,7 +96,7 @@ function positions({ positions: found }, now) {
 
 function audits({ audits: found }) {
   if (!found.length) return none("No audit and no restore yet.");
-  return h("ol", { class: "entries" }, found.map(entryNode));
+  return h("ol", { class: "entries" }, found.map((entry) => entryNode(entry)));
 }
 
 /** What belongs to a table, in the order of the page: address, heading, how it is shown, and whether it is a problem. */
@@ -108,11 +110,13 @@ export const SECTIONS = [
   { name: "audits", title: "Audits and restores", show: audits },
 ];
 
-/** A section that opens; one of problems opens by itself when there are some. */
-export function section({ title, show, problem }, load, now) {
+/** A section that opens; one of problems opens by itself when there are some, and is told at the head of the table. */
+export function section({ name, title, show, problem }, load, now, told) {
   const count = h("b", { class: "count" });
   const body = h("div", { class: "body" }, none("Reading…"));
-  const node = h("details", { class: "card", open: !problem }, h("summary", null, title, " ", count), body);
+  const shortcut = h("button", { type: "button", hidden: true, onclick: () => node.scrollIntoView({ behavior: "smooth" }) });
+  told.append(shortcut);
+  const node = h("details", { class: "card", id: name, open: !problem }, h("summary", null, title, " ", count), body);
   load.then(
     (found) => {
       body.replaceChildren(...[show(found, now)].flat(Infinity).filter(Boolean));
@@ -120,6 +124,8 @@ export function section({ title, show, problem }, load, now) {
       count.textContent = number(found.total);
       count.classList.toggle("bad", found.total > 0);
       node.open = found.total > 0;
+      shortcut.replaceChildren(h("b", { class: "bad" }, number(found.total)), title.toLowerCase());
+      shortcut.hidden = found.total === 0;
     },
     (error) => body.replaceChildren(h("p", { class: "error" }, error.message)),
   );

@@ -66,18 +66,20 @@ async function showTable(target) {
     row.toggleAttribute("data-chosen", row.dataset.target === target);
     row.querySelector("button").setAttribute("aria-current", String(row.dataset.target === target));
   }
-  const panel = h("aside", { class: "card details", "aria-live": "polite", "aria-label": "Chosen window" }, nothingChosen());
+  const panel = h("aside", { class: "card details", "aria-label": "Chosen window" }, nothingChosen());
   const place = h("div", { class: "card" }, h("p", { class: "quiet" }, "Reading…"));
-  const lists = SECTIONS.map((each) => section(each, read(each.name, { target }), now));
+  const told = h("div", { class: "legend", role: "group", "aria-label": "What lies open" });
+  const lists = SECTIONS.map((each) => section(each, read(each.name, { target }), now, told));
   at("table").hidden = false;
-  at("table").replaceChildren(h("h2", null, target), h("div", { class: "split" }, place, panel), h("div", { class: "lists" }, lists));
+  at("table").replaceChildren(h("h2", null, target), told, h("div", { class: "split" }, place, panel), h("div", { class: "lists" }, lists));
   try {
     const found = await read("windows", { target, ...(focus.dag_id && { dag_id: focus.dag_id, run_id: focus.run_id }) });
     const windows = parsed(found);
+    const chosenBefore = new URLSearchParams(location.search).get("window");
     const calendar = new Calendar(windows, (chosen) => showWindow(target, chosen, calendar, panel));
     place.replaceChildren(calendar.node);
     if (found.cut) place.append(h("p", { class: "quiet" }, `Only the ${number(windows.length)} windows with the newest entries are shown.`));
-    const wanted = windows.find((each) => each.window === asked.get("window")) ?? windows.findLast((each) => each.of_run);
+    const wanted = windows.find((each) => each.window === chosenBefore) ?? windows.findLast((each) => each.of_run);
     if (wanted) await showWindow(target, wanted, calendar, panel);
   } catch (error) {
     place.replaceChildren(h("p", { class: "error" }, error.message));
@@ -90,7 +92,10 @@ async function showWindow(target, chosen, calendar, panel) {
   panel.replaceChildren(...head(chosen, now), h("p", { class: "quiet" }, "Reading…"));
   try {
     const { entries } = await read("entries", { target, window: chosen.window });
-    if (calendar.selected === chosen) panel.replaceChildren(...head(chosen, now), ...history(entries));
+    if (calendar.selected === chosen) {
+      panel.replaceChildren(...head(chosen, now), ...history(entries));
+      at("status").textContent = `${chosen.title}: ${counted(entries.length, "entry", "entries")} of the ledger`;
+    }
   } catch (error) {
     panel.replaceChildren(...head(chosen, now), h("p", { class: "error" }, error.message));
   }
@@ -118,7 +123,6 @@ async function load() {
       return;
     }
     const choose = (target) => {
-      asked.delete("window");
       remember({ target, window: "" });
       showTable(target);
     };

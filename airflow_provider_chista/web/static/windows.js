@@ -22,23 +22,26 @@ function unit(start, end) {
   return months === 1 ? "month" : "range";
 }
 
-/** The windows as objects, by time; ``end`` is exclusive. A whole table has no bounds. */
+/** Column, unit, bounds and title of a window by its name in the ledger; ``end`` is exclusive. A whole table has no bounds. */
+export function bounds(name) {
+  const match = NAME.exec(name);
+  if (!match) return { column: "", start: null, end: null, unit: "range", title: name === "all" ? "Whole table" : name };
+  const [start, end] = [Date.parse(match[2]), Date.parse(match[3])];
+  const by = unit(start, end);
+  return { column: match[1], start, end, unit: by, title: title(start, end, by) };
+}
+
+/** The windows of an answer as objects, by time. */
 export function parsed({ columns, windows }) {
   return windows
     .map((values) => {
       const found = Object.fromEntries(columns.map((name, i) => [name, values[i]]));
-      const match = NAME.exec(found.window);
-      if (!match) return { ...found, column: "", start: null, end: null, unit: "range", title: wholeTitle(found.window) };
-      const [start, end] = [Date.parse(match[2]), Date.parse(match[3])];
-      const known = { ...found, column: match[1], start, end, unit: unit(start, end) };
-      return { ...known, title: title(known) };
+      return { ...found, ...bounds(found.window) };
     })
     .sort((one, other) => (one.start ?? -Infinity) - (other.start ?? -Infinity));
 }
 
-const wholeTitle = (name) => (name === "all" ? "Whole table" : name);
-
-function title({ start, end, unit: by }) {
+function title(start, end, by) {
   if (by === "day") return date(start);
   if (by === "month") return date(start).slice(0, 7);
   if (atMidnight(start) && atMidnight(end)) return `${date(start)} – ${date(end - DAY)}`;

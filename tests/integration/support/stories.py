@@ -31,7 +31,12 @@ class Story:
 
     @classmethod
     def of(
-        cls, control: Control, target: TableId, window: Window | None, dag_id: str = "archive", run_id: str = "run"
+        cls,
+        control: Control,
+        target: TableId,
+        window: Window | None,
+        dag_id: str = "archive",
+        run_id: str = "run",
     ) -> Story:
         return cls(Ledger(control, SOURCE, target, window, Author(dag_id, run_id, "task", 1)))
 

@@ -38,7 +38,8 @@ def letter(target: TableId, offset: int, **more: Any) -> dict[str, Any]:
 def delete(target: TableId, offset: int, state: str) -> dict[str, Any]:
     return {
         "target": str(target), "topic": "shop.orders", "generation": 0, "partition": 0, "offset": offset,
-        "version": offset, "row_key": f"key {offset}", "transaction": "t", "source_time": MOMENT, "state": state, "batch_id": "",
+        "version": offset, "row_key": f"key {offset}", "transaction": "t", "source_time": MOMENT, "state": state,
+        "batch_id": "",
     }  # fmt: skip
 
 
@@ -143,7 +144,14 @@ def test_space_and_positions_of_a_table(control: Control, target: TableId) -> No
     assert (space["versions"], space["parts"], len(space["partitions"])) == (1_000, 2, 2)
     assert space["raw"] == 8_000
     assert space["bytes"] > 0
-    where = {"target": str(name), "cluster": "c", "topic": "t", "topic_id": "i", "generation": 1, "partition": 0}
+    where = {
+        "target": str(name),
+        "cluster": "c",
+        "topic": "t",
+        "topic_id": "i",
+        "generation": 1,
+        "partition": 0,
+    }
     for offset in (5, 9):
         control.insert("positions", [{**where, "next_offset": offset}])
     (position,) = items(control, name).positions()
