@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +16,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from playwright.sync_api import FrameLocator, Page, expect
 
+from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.model import TableId
 from stack.settings import Stack
+from tests.integration.support.stories import many
 from tests.system.support import ledger
 from tests.system.support.airflow import Airflow
 from tests.system.support.tables import CHISTA, SALARIES
@@ -80,9 +85,8 @@ def test_a_cell_has_its_windows_state_and_leads_to_its_entries_and_to_the_run(
 
 def test_the_tab_of_a_run_frames_its_own_windows(page: Page, sealed: dict[str, Any], pictures: Path) -> None:
     run = quote(sealed["run_id"], safe="")
-    page.goto(f"/dags/archive_mysql/runs/{run}")
-    page.get_by_role("link", name="Archive", exact=True).click()
-    page.wait_for_url("**/plugin/archive_run")
+    page.goto(f"/dags/archive_mysql/runs/{run}/plugin/archive_run")
+    expect(page.get_by_role("link", name="Archive", exact=True)).to_be_visible()
     inside = frame(page)
     expect(
         inside.get_by_text(f"What the run {sealed['run_id']} of archive_mysql has worked on")
@@ -97,12 +101,41 @@ def test_the_page_follows_airflows_dark(page: Page, sealed: dict[str, Any], pict
     page.evaluate("localStorage.setItem('theme', 'dark')")
     page.goto(f"/plugin/archive/chista/page?target={TARGET}")
     inside = frame(page)
-    expect(inside.get_by_role("heading", name=TARGET)).to_be_visible()
+    inside.locator(".cell").first.click()
+    expect(inside.get_by_role("heading", name="Proof").first).to_be_visible()
     expect(inside.locator("html")).to_have_attribute("data-theme", "dark")
     assert (
         inside.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(9, 9, 11)"
     )
     page.screenshot(path=pictures / "page-dark.png")
+
+
+@pytest.fixture
+def years(clickhouse: Client) -> Iterator[str]:
+    """A table with 5,000 windows by the day, in the ledger only."""
+    target = TableId("archive_mysql", "years")
+    many(Control(clickhouse), target, range(5_000), "archive_mysql")
+    yield str(target)
+    clickhouse.command(f"DELETE FROM chista.ledger WHERE target = '{target}'")
+
+
+def test_five_thousand_windows_are_drawn_at_once_and_can_be_walked_by_keyboard(
+    page: Page, airflow: Airflow, years: str, pictures: Path
+) -> None:
+    page.goto(f"/plugin/archive/chista/page?target={years}")
+    inside = frame(page)
+    cells = inside.locator("rect.cell")
+    expect(cells).to_have_count(5_000)
+    assert inside.locator("body").evaluate("() => performance.getEntriesByName('drawn')[0].duration") < 2_000
+    expect(inside.get_by_role("button", name=re.compile("^Sealed in part [1-9]"))).to_be_visible()
+    inside.locator("rect.cell[tabindex='0']").focus()
+    for key, day in (("ArrowLeft", "2025-09-01"), ("ArrowDown", "2025-09-02")):
+        page.keyboard.press(key)
+        expect(inside.locator("rect.cell:focus")).to_have_attribute("aria-label", re.compile(day))
+    page.keyboard.press("Enter")
+    expect(inside.get_by_role("heading", name="2025-09-02")).to_be_visible()
+    expect(inside.get_by_text("rows proven equal").first).to_be_visible()
+    page.screenshot(path=pictures / "page-years.png")
 
 
 def test_nobody_without_a_login_or_a_role_sees_anything(stack: Stack, airflow: Airflow) -> None:

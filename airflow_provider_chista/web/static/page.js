@@ -74,10 +74,12 @@ async function showTable(target) {
   at("table").replaceChildren(h("h2", null, target), told, h("div", { class: "split" }, place, panel), h("div", { class: "lists" }, lists));
   try {
     const found = await read("windows", { target, ...(focus.dag_id && { dag_id: focus.dag_id, run_id: focus.run_id }) });
+    performance.mark("read");
     const windows = parsed(found);
     const chosenBefore = new URLSearchParams(location.search).get("window");
     const calendar = new Calendar(windows, (chosen) => showWindow(target, chosen, calendar, panel));
     place.replaceChildren(calendar.node);
+    performance.measure("drawn", "read");
     if (found.cut) place.append(h("p", { class: "quiet" }, `Only the ${number(windows.length)} windows with the newest entries are shown.`));
     const wanted = windows.find((each) => each.window === chosenBefore) ?? windows.findLast((each) => each.of_run);
     if (wanted) await showWindow(target, wanted, calendar, panel);
