@@ -110,15 +110,29 @@ export const SECTIONS = [
   { name: "audits", title: "Audits and restores", show: audits },
 ];
 
-/** A section that opens; one of problems opens by itself when there are some, and is told at the head of the table. */
-export function section({ name, title, show, problem }, load, now, told) {
+/** Calls back once, when an element comes into view. */
+function whenSeen(node, callback) {
+  const watch = new IntersectionObserver((seen) => {
+    if (!seen.some(({ isIntersecting }) => isIntersecting)) return;
+    watch.disconnect();
+    callback();
+  });
+  watch.observe(node);
+}
+
+/**
+ * A section that opens. One of problems is read at once, opens by itself when there are some, and is told at the head of the
+ * table; any other is read when it comes into view.
+ */
+export function section({ name, title, show, problem }, read, now, told) {
   const count = h("b", { class: "count" });
   const body = h("div", { class: "body" }, none("Reading…"));
   const shortcut = h("button", { type: "button", hidden: true, onclick: () => node.scrollIntoView({ behavior: "smooth" }) });
   told.append(shortcut);
   const node = h("details", { class: "card", id: name, open: !problem }, h("summary", null, title, " ", count), body);
-  load.then(
-    (found) => {
+  const fill = async () => {
+    try {
+      const found = await read();
       body.replaceChildren(...[show(found, now)].flat(Infinity).filter(Boolean));
       if (!problem) return;
       count.textContent = number(found.total);
@@ -126,8 +140,11 @@ export function section({ name, title, show, problem }, load, now, told) {
       node.open = found.total > 0;
       shortcut.replaceChildren(h("b", { class: "bad" }, number(found.total)), title.toLowerCase());
       shortcut.hidden = found.total === 0;
-    },
-    (error) => body.replaceChildren(h("p", { class: "error" }, error.message)),
-  );
+    } catch (error) {
+      body.replaceChildren(h("p", { class: "error" }, error.message));
+    }
+  };
+  if (problem) fill();
+  else whenSeen(node, fill);
   return node;
 }

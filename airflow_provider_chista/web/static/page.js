@@ -69,9 +69,11 @@ async function showTable(target) {
   const panel = h("aside", { class: "card details", "aria-label": "Chosen window" }, nothingChosen());
   const place = h("div", { class: "card" }, h("p", { class: "quiet" }, "Reading…"));
   const told = h("div", { class: "legend", role: "group", "aria-label": "What lies open" });
-  const lists = SECTIONS.map((each) => section(each, read(each.name, { target }), now, told));
+  const sections = (some) => some.map((each) => section(each, () => read(each.name, { target }), now, told));
+  const lists = h("div", { class: "lists" });
   at("table").hidden = false;
-  at("table").replaceChildren(h("h2", null, target), told, h("div", { class: "split" }, place, panel), h("div", { class: "lists" }, lists));
+  at("table").replaceChildren(h("h2", null, target), told, h("div", { class: "split" }, place, panel), lists);
+  lists.append(...sections(SECTIONS.filter(({ problem }) => problem)));
   try {
     const found = await read("windows", { target, ...(focus.dag_id && { dag_id: focus.dag_id, run_id: focus.run_id }) });
     performance.mark("read");
@@ -82,9 +84,12 @@ async function showTable(target) {
     performance.measure("drawn", "read");
     if (found.cut) place.append(h("p", { class: "quiet" }, `Only the ${number(windows.length)} windows with the newest entries are shown.`));
     const wanted = windows.find((each) => each.window === chosenBefore) ?? windows.findLast((each) => each.of_run);
-    if (wanted) await showWindow(target, wanted, calendar, panel);
+    if (wanted) showWindow(target, wanted, calendar, panel);
   } catch (error) {
     place.replaceChildren(h("p", { class: "error" }, error.message));
+  } finally {
+    // Behind the calendar, which decides what is in view.
+    lists.append(...sections(SECTIONS.filter(({ problem }) => !problem)));
   }
 }
 
