@@ -113,6 +113,7 @@ def test_mismatches_of_a_dag_that_one_may_not_read_are_not_shown(control: Contro
         (["a", "b"], ["b"], ["1", "2"], ["1", "3"], [0, 1], ["b"]),
         # The columns have changed since the proof that gave the names: the comparison's own names hold.
         (["a", "b", "c"], ["x"], ["1", "2"], ["1", "3"], [0, 1], ["x"]),
+        (["a", "b"], ["x"], ["1", "2"], ["1", "3"], [0, 1], ["x"]),
         # A difference without a name, as of a row whose values were cut: no name is better than a wrong one.
         (["a"], [], ["1", "2"], ["1", "3"], [0, 1], [""]),
         (["a", "b", "c"], [], ["1", "2"], [], [], ["", ""]),
