@@ -159,5 +159,15 @@ CONFIGURATION: dict[str, Any] = {
             "example": "archive_state",
             "default": "chista",
         },
+        "page_connections": {
+            "description": (
+                "Ids of the ClickHouse connections that the page in Airflow's UI reads, separated by commas; the first one "
+                "is shown first."
+            ),
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "clickhouse_default,clickhouse_eu",
+            "default": "clickhouse_default",
+        },
     },
 }

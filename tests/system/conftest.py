@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from stack.services.airflow import process_environment
@@ -16,8 +17,16 @@ from tests.integration.support import services
 from tests.system.support import tables
 from tests.system.support.airflow import Airflow, Run, wait_for
 
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+]  # fmt: skip
+PATIENCE = 60_000
+"""Milliseconds for a page; a loaded machine needs some."""
+
 ORDER = [
-    "test_archive", "test_clear", "test_ui", "test_backfill", "test_live", "test_windows", "test_purge",
+    "test_archive", "test_clear", "test_ui", "test_backfill", "test_live", "test_windows", "test_purge", "test_page",
     "test_deferrable", "test_secrets",
 ]  # fmt: skip
 """Modules in the order that lets one use what the one before it archived. What must not be anywhere is looked for last."""
@@ -70,6 +79,35 @@ def cli(stack: Stack) -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def pictures(stack: Stack) -> Path:
+    folder = stack.logs / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, stack: Stack, airflow: Airflow) -> Page:
+    """A browser in which somebody has logged in."""
+    page = browser.new_page(base_url=stack.airflow_url, viewport={"width": 1400, "height": 1100})
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page.goto("/dags")
+    page.locator("input[name=username]").fill("admin")
+    page.locator("input[name=password]").fill(stack.secrets["CHISTA_AIRFLOW_PASSWORD"])
+    page.locator("button[type=submit], input[type=submit]").first.click()
+    page.wait_for_url("**/dags*")
+    return page
 
 
 @pytest.fixture(scope="session")

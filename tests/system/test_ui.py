@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from stack.settings import HOST, Stack
 from tests.system.support import ledger
 from tests.system.support.airflow import Airflow, Run
 from tests.system.support.tables import CHISTA, SALARIES, WINDOW, Hashes
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run",
-]  # fmt: skip
-PATIENCE = 60_000
-"""Milliseconds for a page; a loaded machine needs some."""
-
-
-@pytest.fixture(scope="module")
-def pictures(stack: Stack) -> Path:
-    folder = stack.logs / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def page(stack: Stack, airflow: Airflow) -> Iterator[Page]:
-    """A browser in which somebody has logged in."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(base_url=stack.airflow_url, viewport={"width": 1400, "height": 1100})
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        page.goto("/dags")
-        page.locator("input[name=username]").fill("admin")
-        page.locator("input[name=password]").fill(stack.secrets["CHISTA_AIRFLOW_PASSWORD"])
-        page.locator("button[type=submit], input[type=submit]").first.click()
-        page.wait_for_url("**/dags*")
-        yield page
-        browser.close()
 
 
 def dialog(page: Page) -> Locator:

@@ -1,0 +1,159 @@
+"""What lies open around a table, by value, and what it takes up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_chista.archive.ledger import Author, Stage
+from airflow_provider_chista.archive.openitems import SHOWN, OpenItems, fields
+from airflow_provider_chista.archive.overview import Overview
+from airflow_provider_chista.clickhouse.control import Control
+from airflow_provider_chista.model import TableId
+from tests.integration.support import services
+from tests.integration.support.stories import Story, day
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def target() -> TableId:
+    return TableId("archive", f"t_{services.token()}")
+
+
+def items(control: Control, target: TableId) -> OpenItems:
+    return OpenItems(Overview.readable(control, {"archive"}), str(target))
+
+
+def letter(target: TableId, offset: int, **more: Any) -> dict[str, Any]:
+    return {
+        "target": str(target), "topic": "shop.orders", "generation": 0, "partition": 0, "offset": offset,
+        "key": b'{"id": 1}', "value": b'{"name": "\xff' + b"x" * 5_000, "error_class": "BadText", "error": "no UTF-8",
+        "task": "archive.drain run", **more,
+    }  # fmt: skip
+
+
+def delete(target: TableId, offset: int, state: str) -> dict[str, Any]:
+    return {
+        "target": str(target), "topic": "shop.orders", "generation": 0, "partition": 0, "offset": offset,
+        "version": offset, "row_key": f"key {offset}", "transaction": "t", "source_time": MOMENT, "state": state,
+        "batch_id": "",
+    }  # fmt: skip
+
+
+def mismatch(target: TableId, verify_id: str, key: str, finding: str, **more: Any) -> dict[str, Any]:
+    return {"verify_id": verify_id, "target": str(target), "row_key": key, "finding": finding, **more}
+
+
+def test_open_letters_are_shown_with_the_beginning_of_their_bytes(control: Control, target: TableId) -> None:
+    Story.of(control, target, day(0)).tell(Stage.VERIFIED)
+    control.insert("dead_letters", [letter(target, n) for n in range(SHOWN + 3)])
+    control.insert("dead_letters", [letter(target, 0, state="discarded", reason="test")])
+    found = items(control, target).letters()
+    assert (found["total"], len(found["rows"])) == (SHOWN + 2, SHOWN)
+    first = found["rows"][0]
+    assert (first["offset"], first["error_class"], first["why"]) == (1, "BadText", "no UTF-8")
+    assert first["size"] == 5_011
+    assert first["value_bytes"].startswith('{"name": "\ufffdxxx')
+    assert len(first["value_bytes"]) == 300
+
+
+def test_only_undecided_deletes_are_in_quarantine(control: Control, target: TableId) -> None:
+    Story.of(control, target, day(0)).tell(Stage.VERIFIED)
+    control.insert("deletes", [delete(target, n, "waiting") for n in range(3)])
+    control.insert("deletes", [delete(target, 1, "purge"), delete(target, 7, "applied")])
+    found = items(control, target).quarantine()
+    assert (found["total"], [row["row_key"] for row in found["rows"]]) == (2, ["key 0", "key 2"])
+    assert found["rows"][0]["source_time"] == MOMENT
+
+
+def test_mismatches_are_those_of_the_newest_comparison_by_column(control: Control, target: TableId) -> None:
+    columns = {"columns": ["id", "name", "note"]}
+    healed = Story.of(control, target, day(0)).tell(Stage.MISMATCHED)
+    healed.again().tell(Stage.VERIFIED, detail=columns)
+    open_one = Story.of(control, target, day(1), run_id="broken").tell(Stage.MISMATCHED)
+    control.insert(
+        "mismatches",
+        [
+            mismatch(target, healed.verify_id, "9", "extra", columns=["x"], source_values=["1"], archive_values=["2"]),
+            mismatch(
+                target, open_one.verify_id, "1", "differing", columns=["name", "note"],
+                source_values=["1", "ann", None], archive_values=["1", "bob", "2"],
+            ),
+        ],
+    )  # fmt: skip
+    lacking = mismatch(target, open_one.verify_id, "2", "missing", source_values=["2", "eve", "3"])
+    control.insert("mismatches", [lacking])
+    found = items(control, target).mismatches()
+    assert found["total"] == 2
+    differing, missing = found["rows"]
+    assert (differing["row_key"], differing["run_id"], missing["finding"]) == ("1", "broken", "missing")
+    assert differing["fields"] == [
+        {"column": "name", "source": "ann", "archive": "bob"},
+        {"column": "note", "source": None, "archive": "2"},
+    ]
+    assert [(f["column"], f["source"], f["archive"]) for f in missing["fields"]] == [
+        ("id", "2", None), ("name", "eve", None), ("note", "3", None),
+    ]  # fmt: skip
+
+
+def test_mismatches_of_a_dag_that_one_may_not_read_are_not_shown(control: Control, target: TableId) -> None:
+    Story.of(control, target, day(0)).tell(Stage.VERIFIED)
+    secret = Story.of(control, target, day(1), "secret").tell(Stage.MISMATCHED)
+    row = mismatch(target, secret.verify_id, "1", "missing", source_values=["1"])
+    control.insert("mismatches", [row])
+    assert items(control, target).mismatches()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "source", "archive", "unequal", "labels"),
+    [
+        (["a", "b"], ["b"], ["1", "2"], ["1", "3"], [0, 1], ["b"]),
+        # The columns have changed since the proof that gave the names: the comparison's own names hold.
+        (["a", "b", "c"], ["x"], ["1", "2"], ["1", "3"], [0, 1], ["x"]),
+        (["a", "b"], ["x"], ["1", "2"], ["1", "3"], [0, 1], ["x"]),
+        # A difference without a name, as of a row whose values were cut: no name is better than a wrong one.
+        (["a"], [], ["1", "2"], ["1", "3"], [0, 1], [""]),
+        (["a", "b", "c"], [], ["1", "2"], [], [], ["", ""]),
+        (["a", "b"], [], [], ["1", "2"], [], ["a", "b"]),
+    ],
+)
+def test_values_get_the_name_of_a_column_only_where_it_is_sure(
+    names: list[str],
+    columns: list[str],
+    source: list[str],
+    archive: list[str],
+    unequal: list[int],
+    labels: list[str],
+) -> None:
+    row = {"columns": columns, "source_values": source, "archive_values": archive, "unequal": unequal}
+    assert [field["column"] for field in fields(row, names)] == labels
+
+
+def test_space_and_positions_of_a_table(control: Control, target: TableId) -> None:
+    name = TableId(control.database, target.name)
+    story = Story.of(control, name, day(0))
+    story.tell(Stage.VERIFIED)
+    assert story.ledger.author == Author("archive", "run", "task", 1)
+    control.client.command(
+        f"CREATE TABLE {name.schema}.{name.name} (id UInt64) ENGINE = MergeTree ORDER BY id PARTITION BY id % 2"
+    )
+    control.client.command(f"INSERT INTO {name.schema}.{name.name} SELECT number FROM numbers(1000)")
+    space = items(control, name).space()
+    assert (space["versions"], space["parts"], len(space["partitions"])) == (1_000, 2, 2)
+    assert space["raw"] == 8_000
+    assert space["bytes"] > 0
+    where = {
+        "target": str(name),
+        "cluster": "c",
+        "topic": "t",
+        "topic_id": "i",
+        "generation": 1,
+        "partition": 0,
+    }
+    for offset in (5, 9):
+        control.insert("positions", [{**where, "next_offset": offset}])
+    (position,) = items(control, name).positions()
+    assert (position["topic"], position["next_offset"]) == ("t", 9)
