@@ -17,7 +17,7 @@ from tests.system.support import tables
 from tests.system.support.airflow import Airflow, Run, wait_for
 
 ORDER = [
-    "test_archive", "test_clear", "test_ui", "test_backfill", "test_live", "test_windows", "test_purge",
+    "test_archive", "test_clear", "test_ui", "test_backfill", "test_live", "test_windows", "test_purge", "test_kills",
     "test_deferrable", "test_secrets",
 ]  # fmt: skip
 """Modules in the order that lets one use what the one before it archived. What must not be anywhere is looked for last."""
@@ -42,7 +42,8 @@ def stack(stack_env: dict[str, str]) -> Stack:
 @pytest.fixture(scope="session")
 def airflow(stack: Stack) -> Airflow:
     client = Airflow(stack.airflow_url, "admin", stack.secrets["CHISTA_AIRFLOW_PASSWORD"])
-    wait_for("Airflow to know the Dags of the tests", 90, lambda: client.has("systest_archive"), 1)
+    for dag in ("systest_archive", "systest_kills"):
+        wait_for(f"Airflow to know {dag}", 90, lambda dag=dag: client.has(dag), 1)
     return client
 
 
