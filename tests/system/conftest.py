@@ -27,6 +27,7 @@ PATIENCE = 60_000
 
 ORDER = [
     "test_archive", "test_clear", "test_ui", "test_backfill", "test_live", "test_windows", "test_purge", "test_page",
+    "test_kills",
     "test_deferrable", "test_secrets",
 ]  # fmt: skip
 """Modules in the order that lets one use what the one before it archived. What must not be anywhere is looked for last."""
@@ -51,7 +52,8 @@ def stack(stack_env: dict[str, str]) -> Stack:
 @pytest.fixture(scope="session")
 def airflow(stack: Stack) -> Airflow:
     client = Airflow(stack.airflow_url, "admin", stack.secrets["CHISTA_AIRFLOW_PASSWORD"])
-    wait_for("Airflow to know the Dags of the tests", 90, lambda: client.has("systest_archive"), 1)
+    for dag in ("systest_archive", "systest_kills"):
+        wait_for(f"Airflow to know {dag}", 240, lambda dag=dag: client.has(dag), 1)
     return client
 
 

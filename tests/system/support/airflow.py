@@ -126,7 +126,7 @@ class Run:
     def states(self) -> dict[str, str]:
         return {name: task["state"] or "none" for name, task in self.tasks().items()}
 
-    def wait_for_task(self, task: str, *states: str, seconds: float = 180) -> dict[str, Any]:
+    def wait_for_task(self, task: str, *states: str, seconds: float = 300) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             found = self.tasks().get(task, {})
             if found.get("state") not in states and found.get("state") in FINAL:
@@ -136,6 +136,17 @@ class Run:
             return found if found.get("state") in states else None
 
         return dict(wait_for(f"{self.dag_id}.{task} to be {' or '.join(states)}", seconds, look))
+
+    def wait_for_try(self, task: str, number: int, seconds: float = 300) -> None:
+        """Until that try of the task runs, or has ended."""
+
+        def look() -> bool:
+            found = self.tasks()[task]
+            return found["try_number"] > number or (
+                found["try_number"] == number and found["state"] in {"running", *FINAL, *WAITING}
+            )
+
+        wait_for(f"try {number} of {self.dag_id}.{task}", seconds, look)
 
     def wait(self, state: str = "success", seconds: float = 300) -> None:
         """Until the run has ended; a failure tells the last lines of the tasks that failed."""
@@ -166,8 +177,7 @@ class Run:
                 state, number = tasks[task]["state"], tasks[task]["try_number"]
                 since = asked.setdefault((task, number), time.monotonic()) if state in WAITING else 0
                 if since and time.monotonic() - since > THINKING:
-                    body = {"chosen_options": [option], "params_input": {"reason": reason}}
-                    self._answer(task, body)
+                    self.respond(task, option, reason)
                     asked[task, number] = float("inf")
                 if state in ("failed", "upstream_failed"):
                     pytest.fail(self._story(f"{task} is {state}"), pytrace=False)
@@ -175,10 +185,11 @@ class Run:
 
         wait_for(f"{', '.join(answers)} of {self.dag_id} to be answered", seconds, look)
 
-    def _answer(self, task: str, body: dict[str, Any]) -> None:
+    def respond(self, task: str, option: str, reason: str | None = None) -> None:
+        """Answer an approval that has no answer yet."""
         path = f"{self.path}/taskInstances/{task}/-1/hitlDetails"
         if not self.airflow.call("GET", path)["response_received"]:
-            self.airflow.call("PATCH", path, body)
+            self.airflow.call("PATCH", path, {"chosen_options": [option], "params_input": {"reason": reason}})
 
     def xcom(self, task: str, key: str = "return_value") -> Any:
         path = f"{self.path}/taskInstances/{task}/xcomEntries/{key}"

@@ -41,7 +41,7 @@ class Pair:
     def in_source(self, start: str | None = None, end: str | None = None) -> Hashes:
         """Row hash by row key, computed by canonical.py from the source's own values."""
         select = f"SELECT {', '.join(self.columns)} FROM {self.source}{self._where(start, end)}"
-        return self._hashes(self.engine.query(select))
+        return self.hashes(self.engine.query(select))
 
     def count(self, start: str | None = None, end: str | None = None) -> int:
         return int(self.engine.query(f"SELECT count(*) FROM {self.source}{self._where(start, end)}")[0][0])
@@ -51,9 +51,10 @@ class Pair:
         database, table = self.target.split(".")
         columns = ", ".join(f"`{name}`" for name in self.columns)
         rows = client.query(f"SELECT {columns} FROM `{database}`.`{table}_current`").result_rows
-        return self._hashes([tuple(v.date() if isinstance(v, datetime) else v for v in row) for row in rows])
+        return self.hashes([tuple(v.date() if isinstance(v, datetime) else v for v in row) for row in rows])
 
-    def _hashes(self, rows: Sequence[Row]) -> Hashes:
+    def hashes(self, rows: Sequence[Row]) -> Hashes:
+        """Row hash by row key of rows of this table."""
         kinds, names = tuple(self.columns.values()), list(self.columns)
         at = [names.index(name) for name in self.key]
         found = {row_text([kinds[i] for i in at], [row[i] for i in at]): row_hash(kinds, row) for row in rows}
@@ -107,6 +108,15 @@ TITLES = {
     for e in ("mysql", "mariadb")
 }  # fmt: skip
 
+KILLS = Pair(
+    ENGINES["mariadb"],
+    "employees.kills",
+    "archive_mariadb.kills",
+    {"id": INT, "day": DATE, "note": TEXT},
+    ("id",),
+    "day",
+)
+
 WINDOW = ("1986-01-01", "1987-01-01")
 """The rows that most runs own, ``[start, end)``."""
 
@@ -128,6 +138,10 @@ def salaries(day: date, count: int) -> list[Row]:
 
 def titles(day: date, count: int) -> list[Row]:
     return [(PEOPLE[i % 20], f"title {i}", day, None if i % 3 else FOREVER) for i in range(count)]
+
+
+def notes(first: int, day: date, count: int) -> list[Row]:
+    return [(first + i, day, HARD_NAMES[i % len(HARD_NAMES)]) for i in range(count)]
 
 
 def shipments(first: int, day: date, count: int) -> list[Row]:
