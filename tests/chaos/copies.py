@@ -7,6 +7,7 @@ the application has changed since, so that a query can hold the source against w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from tests.integration.support.engines import MYSQL_FAMILY, Connector
 BASE = 250
 """Rows that Python writes."""
 
-WINDOWS = 10
+WINDOWS = int(os.environ.get("CHISTA_STORY_WINDOWS") or 10)
 """Days that are older than the retention; the rows of one more are young."""
 
 PERIOD = WINDOWS + 1

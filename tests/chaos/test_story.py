@@ -1,7 +1,8 @@
 """The whole story: a large table of every provable type, changing under an application's load, is archived, verified, purged
 to the retention limit, audited, and a tenth of it restored and purged again, with kills of every stage.
 
-``CHISTA_STORY_ROWS`` (1,000,000) is the size of the table, ``CHISTA_CHAOS_SEED`` the seed.
+``CHISTA_STORY_ROWS`` (1,000,000) is the size of the table, ``CHISTA_STORY_WINDOWS`` (10) the number of its old days, of
+which one is restored, ``CHISTA_CHAOS_SEED`` the seed.
 """
 
 from __future__ import annotations

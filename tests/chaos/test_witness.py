@@ -1,8 +1,9 @@
-"""The observer of the story sees a single altered value of any type at the source."""
+"""The observer of the story sees a single altered value of any type at the source, in the archive too, and a missing row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,10 +11,14 @@ import pytest
 from airflow_provider_chista.canonical import field_text
 from airflow_provider_chista.model import TableId
 from tests.chaos.copies import BASE, Copies, copies
+from tests.chaos.story import Story, story
 from tests.chaos.worker import Worker
+from tests.integration.fuzz.conftest import Store, store
 from tests.integration.fuzz.table import NAME
 from tests.integration.support import services
 from tests.integration.support.engines import ENGINES, Connector
+
+__all__ = ["store"]
 
 BLOCKS = 12
 
@@ -63,3 +68,31 @@ def test_each_altered_value_is_seen_and_nothing_else(table: Copies) -> None:
         )
     assert len(table.altered()) == len(altered) + 1
     assert set(altered) < set(table.altered())
+
+
+def rewrite(told: Story, row_id: int, repair: int, **replaced: str) -> None:
+    """The row as the stream brought it, in a newer version, with other values."""
+    target = told.archive.target
+    changes = {"_chista_version": f"_chista_version + {repair}", **replaced}
+    listed = ", ".join(f"{value} AS {name}" for name, value in changes.items())
+    told.archive.client.command(
+        f"INSERT INTO {target} SELECT * REPLACE ({listed}) FROM"
+        f" (SELECT * FROM {target} WHERE id = {row_id} AND bitAnd(_chista_version, 15) = 0)"
+    )
+
+
+@pytest.mark.timeout(900)
+def test_an_altered_value_and_a_missing_row_of_the_archive_are_seen(store: Store, tmp_path: Path) -> None:
+    with story("postgres", store, tmp_path, Random(3), 4 * BASE, lambda text: None) as told:
+        witness, copies, target = told.witness, told.copies, told.archive.target
+        row_id = min(told.worker.ids - told.worker.touched.keys())
+        for version, place in enumerate(range(0, len(copies.columns), 20), 1):
+            other = f"(SELECT any(c{place}) FROM {target} FINAL WHERE id % {BASE} = {other_row(copies, row_id, place)})"
+            rewrite(told, row_id, 2 * version - 1, **{f"c{place}": other})
+            with pytest.raises(AssertionError, match=f"row {row_id}, c{place} "):
+                witness.require_exact()
+            rewrite(told, row_id, 2 * version)
+            witness.require_exact()
+        rewrite(told, row_id, 15, _chista_deleted="1")
+        with pytest.raises(AssertionError, match="missing from the archive"):
+            witness.require_exact()
