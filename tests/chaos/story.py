@@ -15,6 +15,7 @@ from tests.chaos.copies import Copies, copies
 from tests.chaos.witness import Witness
 from tests.chaos.worker import Worker
 from tests.integration.archive.conftest import Store
+from tests.integration.chaos.application import day
 from tests.integration.chaos.observer import require_settled
 from tests.integration.chaos.victim import FATAL, Manner, Victims, victims
 from tests.integration.fuzz.table import NAME
@@ -60,8 +61,7 @@ class Story:
     @contextmanager
     def at_work(self, but_not: set[date] | None = None) -> Iterator[None]:
         """The application works, but not on rows of some days."""
-        with self.worker.paused():
-            self.worker.reserved = but_not or set()
+        self._leave_alone(but_not or set())
         with self.worker.at_work(_PAUSE):
             yield
 
@@ -113,13 +113,21 @@ class Story:
             if self._run(stage, number, days, kill, moment) == KILLED:
                 self.kills[stage] += 1
                 self._look()
+        reserved = self.worker.reserved
         for _ in range(_TRIES):
             if (code := self._run(stage, number, days)) == 0:
+                self._leave_alone(reserved)
                 return
             if code == FATAL:
                 assert stage in _REFUSING, self.victims.failures
+                # A window whose rows change all the time is never proven.
+                self._leave_alone(reserved | {day(number + place) for place in range(days)})
                 self._run("drain", number, days)
         raise AssertionError(f"{stage} of window {number}: {self.victims.failures}")
+
+    def _leave_alone(self, days: set[date]) -> None:
+        with self.worker.paused():
+            self.worker.reserved = days
 
     def _run(
         self,
