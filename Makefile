@@ -50,6 +50,7 @@ test-soak:
 	@$(STACK) test soak
 
 # Every stage killed at each of its steps, and CHISTA_CHAOS_KILLS (200) times at random, on each engine; servers are killed too.
+# A table of CHISTA_STORY_ROWS (1000000) rows goes the whole way and back.
 test-chaos:
 	@$(STACK) test chaos
 

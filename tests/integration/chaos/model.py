@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.integration.chaos.application import Key, Transaction, day
 from tests.integration.chaos.conftest import Scene
 from tests.integration.chaos.stories import row_key
-from tests.integration.chaos.victim import RETENTION, TXN_SIZE, perform, window
+from tests.integration.chaos.victim import RETENTION, USUAL, perform, window
 
 places = st.integers(0, 99)
 """Of a key among those that the example has used so far."""
@@ -60,7 +60,7 @@ class Protocol(RuleBasedStateMachine):
         self.keys: list[Key] = []
         self.proven = self.open = self.begun = False
 
-    @initialize(rows=st.integers(1, 2 * TXN_SIZE))
+    @initialize(rows=st.integers(1, 2 * USUAL.txn_size))
     def fill(self, rows: int) -> None:
         for _ in range(rows):
             self.insert()
@@ -133,7 +133,9 @@ class Protocol(RuleBasedStateMachine):
     def purge_and_die(self, number: int, behind: bool) -> None:
         if not self.proven:
             return
-        purging = self.scene.archive.purging(window(self.number), txn_size=TXN_SIZE, retention=RETENTION)
+        purging = self.scene.archive.purging(
+            window(self.number), txn_size=USUAL.txn_size, retention=RETENTION
+        )
         purging.source.guarded_delete = dying(purging.source.guarded_delete, number, behind)  # type: ignore[method-assign]
         self.open, self.begun = True, True
         with purging.source, suppress(DiedError):

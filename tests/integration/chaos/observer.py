@@ -63,26 +63,7 @@ class Observer:
         )
 
     def require_settled(self) -> None:
-        """Every purge is sealed: nothing waits, no log is left, and each purged row has its one entry and its one event."""
-        control, of = self.archive.control, {"t": str(self.archive.target)}
-        waiting = control.rows(
-            f"SELECT count() AS n FROM {control.name('deletes')} FINAL"
-            " WHERE target = {t:String} AND state = 'waiting'",
-            of,
-        )
-        assert waiting == [{"n": 0}]
-        left = f"SELECT count(*) FROM chista.purge_log WHERE table_name = '{self.archive.id}'"
-        assert self.application.engine.query(left) == [(0,)]
-        deleted, sealed = (
-            control.rows(statement, of)[0]["n"]
-            for statement in (
-                f"SELECT count() AS n FROM {control.name('purged')} FINAL"
-                " WHERE target = {t:String} AND state = 'deleted'",
-                f"SELECT sum(rows) AS n FROM {control.name('ledger')}"
-                " WHERE target = {t:String} AND stage = 'sealed'",
-            )
-        )
-        assert deleted == sealed
+        require_settled(self.archive)
 
     def purged(self) -> list[Key]:
         """Keys of the record that the source does not have."""
@@ -103,3 +84,26 @@ def _by_key(rows: list[Row]) -> dict[Key, Row]:
     found = {(row[0], row[1]): row for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+def require_settled(archive: Archive) -> None:
+    """Every purge is sealed: nothing waits, no log is left, and each purged row has its one entry and its one event."""
+    control, of = archive.control, {"t": str(archive.target)}
+    waiting = control.rows(
+        f"SELECT count() AS n FROM {control.name('deletes')} FINAL"
+        " WHERE target = {t:String} AND state = 'waiting'",
+        of,
+    )
+    assert waiting == [{"n": 0}]
+    left = f"SELECT count(*) FROM chista.purge_log WHERE table_name = '{archive.id}'"
+    assert archive.engine.query(left) == [(0,)]
+    deleted, sealed = (
+        control.rows(statement, of)[0]["n"]
+        for statement in (
+            f"SELECT count() AS n FROM {control.name('purged')} FINAL"
+            " WHERE target = {t:String} AND state = 'deleted'",
+            f"SELECT sum(rows) AS n FROM {control.name('ledger')}"
+            " WHERE target = {t:String} AND stage = 'sealed'",
+        )
+    )
+    assert deleted == sealed

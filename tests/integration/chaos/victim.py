@@ -29,8 +29,6 @@ from tests.integration.support.nursery import KILLED, Body, Counted, Kill, die, 
 
 RETENTION = timedelta(days=365)
 WHOLE = -1
-TXN_SIZE = 3
-"""Small, so that a window has several transactions."""
 
 FATAL, TRANSIENT, UNREACHED = 3, 4, 5
 """Exit statuses of a stage: it failed, it can be tried again, the step at which it was to die has no such request."""
@@ -45,10 +43,27 @@ _STATEMENTS = (
 )  # fmt: skip
 
 
-def window(number: int) -> Window:
-    """The window of one day."""
+def window(number: int, column: str = "day", days: int = 1) -> Window:
+    """The window of one day, or of more from that one on."""
     start = datetime.combine(day(number), time(), UTC)
-    return Window("day", start, start + timedelta(days=1))
+    return Window(column, start, start + timedelta(days=days))
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How stages are done.
+
+    :param txn_size: rows per source transaction; small, so that a small window has several.
+    :param column: of the windows.
+    :param barrier_seconds: that a drain waits for the connector.
+    """
+
+    txn_size: int = 3
+    column: str = "day"
+    barrier_seconds: float = 60.0
+
+
+USUAL = Manner()
 
 
 @dataclass(frozen=True)
@@ -74,9 +89,17 @@ class Step:
         return not self.only or any(isinstance(each, str) and self.only in each for each in arguments)
 
 
-def perform(archive: Archive, stage: str, number: int, row_keys: tuple[str, ...] = ()) -> object:
-    """Do one stage, of the window of that number, or of the :data:`WHOLE` table."""
-    of = None if number == WHOLE else window(number)
+def perform(
+    archive: Archive,
+    stage: str,
+    number: int,
+    row_keys: tuple[str, ...] = (),
+    days: int = 1,
+    manner: Manner = USUAL,
+) -> object:
+    """Do one stage, of the window of that number, or of the :data:`WHOLE` table. A restore is of rows, or of the window."""
+    of = None if number == WHOLE else window(number, manner.column, days)
+    archive.barrier_seconds = manner.barrier_seconds
     if stage == "drain":
         return archive.drain()
     if stage == "verify":
@@ -87,10 +110,11 @@ def perform(archive: Archive, stage: str, number: int, row_keys: tuple[str, ...]
             raise FatalError(f"{of} has no proof")
         return archive.ledger(of).record(Stage.APPROVED, verify_id=proof.verify_id, actor="a.user")
     if stage == "purge":
-        return archive.purge(of, txn_size=TXN_SIZE, retention=RETENTION)
+        return archive.purge(of, txn_size=manner.txn_size, retention=RETENTION)
     if stage == "seal":
         return archive.seal(of)
-    return archive.restore(row_keys=row_keys, txn_size=TXN_SIZE)
+    chosen: dict[str, Any] = {"row_keys": row_keys} if row_keys else {"window": of}
+    return archive.restore(**chosen, txn_size=manner.txn_size)
 
 
 @dataclass
@@ -140,7 +164,7 @@ class Watched:
 
 def nurse(place: dict[str, Any]) -> Body:
     """The stages of one archive, one order each."""
-    log = Path(place.pop("log"))
+    log, manner = Path(place.pop("log")), Manner(**place.pop("manner"))
 
     def stage(order: dict[str, Any]) -> int:
         try:
@@ -152,7 +176,7 @@ def nurse(place: dict[str, Any]) -> Body:
         told: dict[str, Any] = {"stage": order["stage"]}
         code = 0
         try:
-            perform(archive, order["stage"], order["window"], tuple(order["row_keys"]))
+            perform(archive, order["stage"], order["window"], tuple(order["row_keys"]), order["days"], manner)
             told |= {"clickhouse": watched.clickhouse.made, "source": watched.source.made}
         except (FatalError, TransientError) as error:
             code = FATAL if isinstance(error, FatalError) else TRANSIENT
@@ -184,6 +208,7 @@ class Victims:
         number: int = 0,
         *,
         row_keys: tuple[str, ...] = (),
+        days: int = 1,
         kills: Mapping[str, Kill] | None = None,
         moment: float | None = None,
         step: Step | None = None,
@@ -192,7 +217,7 @@ class Victims:
         """Exit status of one stage."""
         code = self.fork(
             {
-                "stage": stage, "window": number, "row_keys": row_keys, "place": place,
+                "stage": stage, "window": number, "row_keys": row_keys, "place": place, "days": days,
                 "step": asdict(step) if step else None,
                 "kills": {system: asdict(kill) for system, kill in (kills or {}).items()},
             },
@@ -222,13 +247,14 @@ class Victims:
 
 
 @contextmanager
-def victims(archive: Archive, folder: Path) -> Iterator[Victims]:
+def victims(archive: Archive, folder: Path, manner: Manner = USUAL) -> Iterator[Victims]:
     """Victims that work on an archive."""
     log = folder / "victims.jsonl"
     log.touch()
     place = {
         "flavour": archive.engine.flavour, "connector": archive.connector.name, "database": archive.database,
         "control": archive.control.database, "table": archive.name, "log": str(log),
+        "manner": asdict(manner),
     }  # fmt: skip
     with nursery(__name__, place) as fork:
         yield Victims(fork, log)

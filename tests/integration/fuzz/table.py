@@ -115,6 +115,12 @@ class Application:
         cursor.execute(f"UPDATE {self.table} SET id = {new} WHERE id = {row_id}")
 
 
+def as_read(kind: Kind, column: str) -> str:
+    """A column of the archive as an expression whose value the driver gives exactly; bytes as hex."""
+    wrapped = {Kind.BYTES: "hex({})", Kind.TIME: "toString({})", Kind.UUID: "toString({})"}
+    return wrapped.get(kind, "{}").format(column)
+
+
 @dataclass
 class Fuzz:
     """The archived table, and what it must hold."""
@@ -153,12 +159,9 @@ class Fuzz:
 
     def stored(self) -> Iterator[tuple[int, dict[int, Any]]]:
         """Place of each column, and its values in ClickHouse as a reader sees them, by id; bytes as hex."""
-        wrapped = {Kind.BYTES: "hex({})", Kind.TIME: "toString({})", Kind.UUID: "toString({})"}
         for first in range(0, len(self.columns), _READ_AT_ONCE):
             places = range(first, min(first + _READ_AT_ONCE, len(self.columns)))
-            read = ", ".join(
-                wrapped.get(self.columns[i].kind, "{}").format(f"c{i}") + f" AS v{i}" for i in places
-            )
+            read = ", ".join(f"{as_read(self.columns[i].kind, f'c{i}')} AS v{i}" for i in places)
             ids, *found = self.archive.client.query(
                 f"SELECT id, {read} FROM {sql.table(self.archive.target)} FINAL"
             ).result_columns

@@ -52,6 +52,7 @@ class Archive:
     limits: DrainLimits = field(default_factory=DrainLimits)
     choices: Choices = field(default_factory=Choices)
     truncates: TruncatePolicy = TruncatePolicy.STOP
+    barrier_seconds: float = 60.0
     table: Table = field(init=False)
     types: TypeMap = field(init=False)
 
@@ -99,7 +100,9 @@ class Archive:
     def drain(self) -> dict[str, Any]:
         """Wait for the barrier, then drain to it."""
         drain = self.table_drain()
-        return drain.run(barrier.wait(self.capture, drain.topics, timeout=60, poll_seconds=0.1))
+        return drain.run(
+            barrier.wait(self.capture, drain.topics, timeout=self.barrier_seconds, poll_seconds=0.1)
+        )
 
     def manifests(self) -> Manifests:
         return Manifests(self.control, self.types, self.table, self.target)
