@@ -187,6 +187,8 @@ def place(engine: str, name: str, rows: int) -> Iterator[Place]:
             )
     finally:
         connection.rollback()
+        # Every connector that is registered later would read them in its snapshot.
+        connection.cursor().execute(f"DELETE FROM chista.purge_log WHERE table_name = '{schema}.{name}'")
         connection.cursor().execute(
             f"DROP SCHEMA IF EXISTS {schema}" + (" CASCADE" if engine == "postgres" else "")
         )

@@ -20,6 +20,7 @@ from airflow_provider_chista.operators.partitions import ListTopicPartitionsOper
 from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
 from airflow_provider_chista.operators.restore import RestoreRowsOperator
+from airflow_provider_chista.operators.snapshot import SnapshotWindowOperator
 from airflow_provider_chista.operators.table import CreateArchiveTableOperator
 from airflow_provider_chista.operators.verify import VerifyArchiveOperator
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
@@ -185,6 +186,7 @@ OPERATORS = (
 SENSORS = (
     Case(ConnectorRunningSensor, {"connector": "{{ params.connector }}", **SOURCE}),
     Case(SnapshotCompletedSensor, {**TABLES, **STREAM, **SOURCE}),
+    Case(SnapshotWindowOperator, {"table": PAIR["table"], **WINDOW, **STREAM, **SOURCE}),
     Case(SourceCapturedSensor, {**TABLES, **STREAM, **SOURCE}),
     Case(TopicDrainedSensor, {"topic_prefix": "{{ params.prefix }}", **BARRIER, **PAIR, **SOURCE}),
     Case(WindowVerifiedSensor, {**WINDOW, **PAIR, **SOURCE}),
