@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_chista.archive.compare import Differences, Pair, compare, read_ahead
+from airflow_provider_chista.archive.confirm import LOOKS, confirmed, still_changing
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
@@ -127,10 +128,12 @@ def check(
 ) -> Check:
     """Compare rows of the window, or given keys, without a proof.
 
-    :param catch_up: brings the archive to the source's present state; called once when the first comparison differs.
+    :param catch_up: brings the archive to the source's present state; called when a comparison differs, and once more before
+        rows count as different (``archive/confirm.py``).
     :param stopped: asked before each part; True ends the run.
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
+    :raises TransientError: the application changed rows during each comparison.
     """
     return _Checking(source, manifests, ledger, window, options, catch_up, stopped, log).run()
 
@@ -205,7 +208,17 @@ class _Checking:
         if found.total:
             self.log(f"{found}; waiting for the capture to pass them, then comparing again")
             self.catch_up()
-            found, _ = self._compared(left)
+            for look in range(LOOKS):
+                found, left = self._compared(left)
+                if not found.total:
+                    return found
+                real = confirmed(self.source, self.manifests, found, self.catch_up)
+                if real.total:
+                    return real
+                self.log(
+                    f"{found}; the source has changed all of these meanwhile (look {look + 1} of {LOOKS})"
+                )
+            raise still_changing(self.window, found)
         return found
 
     def _compared(self, parts: Sequence[_Part]) -> tuple[Differences, list[_Part]]:

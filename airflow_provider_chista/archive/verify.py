@@ -25,6 +25,7 @@ from airflow_provider_chista.archive.compare import (
     compare,
     read_ahead,
 )
+from airflow_provider_chista.archive.confirm import LOOKS, confirmed, still_changing
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
@@ -100,12 +101,13 @@ def verify(
 ) -> Proof:
     """Prove that the archive holds every row of the window exactly as the source has it.
 
-    :param catch_up: brings the archive to the source's present state; called once when the first comparison differs, and
-        once more when one behind a repair does.
+    :param catch_up: brings the archive to the source's present state; called when a comparison differs, and once more before
+        rows count as different (``archive/confirm.py``).
     :param stopped: asked between lists of rows; True ends the run, which can be continued by the same Airflow run.
     :param evidence: what else the ledger keeps with the proof (``archive/connector.py``).
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
+    :raises TransientError: the application changed rows of the window during each comparison.
     """
     verification = Verification(
         source, manifests, ledger, window, catch_up, options or VerifyOptions(), stopped, log, evidence
@@ -200,7 +202,15 @@ class Verification:
             "waiting for the capture to pass the differences, then comparing row by row"
         )
         self.catch_up()
-        return self._compared()
+        for look in range(LOOKS):
+            found = self._compared()
+            if not found.total:
+                return found
+            real = confirmed(self.source, self.manifests, found, self.catch_up)
+            if real.total:
+                return real
+            self.log(f"{found}; the source has changed all of these meanwhile (look {look + 1} of {LOOKS})")
+        raise still_changing(self.window, found)
 
     def _summed(self, part: int) -> bool:
         """Freeze one part and compare it by blocks; the source hashes while ClickHouse does. Whether it is equal."""

@@ -19,10 +19,11 @@ class VerifyArchiveOperator(WindowOperator):
     """Compares the row hash of every row of the window, at the source and in ClickHouse.
 
     Equal rows become a proof in the ledger: ``verify_id``, rows, digest, and a manifest of (key, hash) that a purge works
-    on. A difference is not a failure until the capture has passed it: the archive is caught up once and what differs
-    compared again. What still differs fails the task; rows, columns and both values are in the state table
-    ``mismatches``. With ``repair`` missing and differing rows are first read from the source, written into the archive
-    above the event that lost them, and compared again; both values are in ``mismatches``, the repair is in the ledger.
+    on. A difference is not a failure until the capture has passed it: the archive is caught up and what differs is compared
+    again, and once more around another barrier, so that a row which the application changed meanwhile is none. What then
+    differs fails the task; rows, columns and both values are in the state table ``mismatches``. With ``repair`` missing and
+    differing rows are first read from the source, written into the archive above the event that lost them, and compared
+    again; both values are in ``mismatches``, the repair is in the ledger.
     Returns the proof and the window. Other parameters: :class:`WindowOperator`.
 
     Rows are compared in parts, ranges of keys, unless the key has columns of texts or bytes. A try that was killed is gone

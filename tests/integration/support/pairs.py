@@ -36,7 +36,10 @@ def stored(value: Any) -> Any:
 
 @dataclass
 class Pair:
-    """A table at the source and an equal one in ClickHouse."""
+    """A table at the source and an equal one in ClickHouse.
+
+    :param capture: what a catch-up does.
+    """
 
     engine: Engine
     source: Source
@@ -46,6 +49,7 @@ class Pair:
     table: TableId
     author: Author = field(default_factory=Author)
     caught_up: int = 0
+    capture: Callable[[], None] = lambda: None
     stopped: Callable[[], bool] = lambda: False
     told: list[str] = field(default_factory=list)
 
@@ -72,6 +76,7 @@ class Pair:
 
     def _catch_up(self) -> None:
         self.caught_up += 1
+        self.capture()
 
     def verify(self, **options: Any) -> Proof:
         return verify(
