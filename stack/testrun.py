@@ -125,7 +125,7 @@ def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[st
     command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths]
     command += ["-m", suite.marker] if suite.marker else []
     if suite.parallel and (count := workers()) > 1:
-        command += ["-n", str(count), "--dist", "loadgroup", "--no-loadscope-reorder"]
+        command += ["-n", str(count), "--dist", "loadscope", "--no-loadscope-reorder"]
     command += arguments
     closing = ""
     with subprocess.Popen(

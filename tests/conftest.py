@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("chista", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,18 +34,34 @@ os.environ.update(
 FOLDERS = ("system", "integration", "chaos", "soak", "model", "unit")
 """Folders in the order in which they begin: what takes long first, so that several workers end together."""
 
-ENGINES = ("mysql", "mariadb", "postgres")
+ENGINES = {"mysql", "mariadb", "postgres"}
+SEEDS = "test_kills.py::test_a_drain_that_is_killed_anywhere"
+"""Each seed of this test takes minutes, and shares nothing with the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker takes the tests of a module, or those of one engine in it: they share their fixtures."""
+    """What takes long comes first."""
     here = Path(__file__).parent
     items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(here).parts[0]))
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-            named = [each for each in values if isinstance(each, str) and each in ENGINES]
-            item.add_marker(pytest.mark.xdist_group("-".join([str(item.path.relative_to(here)), *named[:1]])))
+
+
+class ByModule(LoadScopeScheduling):
+    """One worker takes the tests of a module, or those of one engine in it, which share their fixtures."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, parameters = nodeid.partition("[")
+        path = module.partition("::")[0]
+        if path.startswith("tests/system/"):
+            return "tests/system"  # one Airflow, in one order
+        if SEEDS in module:
+            return nodeid
+        engine = ENGINES.intersection(parameters.rstrip("]").split("-"))
+        return f"{path} {' '.join(sorted(engine))}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """With ``-n``."""
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="session")

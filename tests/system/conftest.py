@@ -38,7 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.system)
-            item.add_marker(pytest.mark.xdist_group("system"))
     own = [item for item in items if here in item.path.parents]
     places = iter(sorted(own, key=lambda item: ORDER.index(item.path.stem)))
     items[:] = [next(places) if here in item.path.parents else item for item in items]

@@ -105,10 +105,7 @@ def require_true_marks(made: Stream, story: Story) -> None:
 
 
 @pytest.mark.timeout(max(600, 2 * KILLS))
-@pytest.mark.parametrize(
-    "seed",
-    [pytest.param(seed, marks=pytest.mark.xdist_group(f"kills {seed}")) for seed in (20_260_101, 7, 424_242)],
-)
+@pytest.mark.parametrize("seed", [20_260_101, 7, 424_242])
 def test_a_drain_that_is_killed_anywhere_and_run_again_leaves_what_an_undisturbed_one_leaves(
     stream: Streams, seed: int
 ) -> None:
