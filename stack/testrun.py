@@ -64,11 +64,11 @@ def test_stack(stack: Stack) -> Stack:
 
 
 def workers() -> int:
-    """How many processes run tests: ``CHISTA_TEST_WORKERS``, else one more than the cores, since tests wait for servers.
+    """How many processes run tests: ``CHISTA_TEST_WORKERS``, else two; one of them takes all that needs servers.
 
     :raises ValueError: when that is no number.
     """
-    return int(os.environ.get("CHISTA_TEST_WORKERS") or (os.cpu_count() or 1) + 1)
+    return int(os.environ.get("CHISTA_TEST_WORKERS") or 2)
 
 
 def lint(stack: Stack) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,37 +30,21 @@ os.environ.update(
 )
 
 
-FOLDERS = ("system", "integration", "chaos", "soak", "model", "unit")
-"""Folders in the order in which they begin: what takes long first, so that several workers end together."""
+class Lanes(LoadScopeScheduling):
+    """With ``-n``: one worker takes everything that needs servers, in its order; the others take modules of unit tests.
 
-ENGINES = {"mysql", "mariadb", "postgres"}
-SEEDS = "test_kills.py::test_a_drain_that_is_killed_anywhere"
-"""Each seed of this test takes minutes, and shares nothing with the others."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(here).parts[0]))
-
-
-class ByModule(LoadScopeScheduling):
-    """One worker takes the tests of a module, or those of one engine in it, which share their fixtures."""
+    Tests that share a server are not independent: a connector's snapshot holds a global lock for a moment, and a delete of
+    another test then waits longer than it may.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        module, _, parameters = nodeid.partition("[")
-        path = module.partition("::")[0]
-        if path.startswith("tests/system/"):
-            return "tests/system"  # one Airflow, in one order
-        if SEEDS in module:
-            return nodeid
-        engine = ENGINES.intersection(parameters.rstrip("]").split("-"))
-        return f"{path} {' '.join(sorted(engine))}"
+        module = nodeid.partition("::")[0]
+        return module if module.startswith("tests/unit/") else "servers"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
-    """With ``-n``."""
-    return ByModule(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    """How ``-n`` shares tests out."""
+    return Lanes(config, log)
 
 
 @pytest.fixture(scope="session")

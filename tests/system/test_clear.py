@@ -18,7 +18,9 @@ def picture(client: Client) -> dict[str, Any]:
     purged = "SELECT row_key, batch_id, state, row_hash FROM chista.purged FINAL WHERE target = 'archive_mysql.chista'"
     return {
         "source": chista.in_source(),
-        "purge log": chista.engine.query("SELECT count(*) FROM chista.purge_log"),
+        "purge log": chista.engine.query(
+            "SELECT count(*) FROM chista.purge_log WHERE table_name = 'test.chista'"
+        ),
         "archive": chista.in_archive(client),
         "purged": sorted(client.query(purged).result_rows),
         "sealed": [e["digest"] for e in ledger.entries(client, chista.target) if e["stage"] == "sealed"],
