@@ -12,7 +12,9 @@ from airflow_provider_chista.dag import ArchiveTable, archive_dag
 backfill_salaries = archive_dag(
     "backfill_salaries",
     tables=[
-        ArchiveTable("employees.salaries", "backfill_mysql.salaries", time_column="from_date", purge=False)
+        ArchiveTable(
+            "employees.salaries", "archive_mysql.salaries_backfill", time_column="from_date", purge=False
+        )
     ],
     snapshot="windows",
     cron="@monthly",
