@@ -10,13 +10,13 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from airflow_provider_chista.archive.compare import Differences, Pair, compare, read_ahead
-from airflow_provider_chista.archive.confirm import LOOKS, confirmed, still_changing
+from airflow_provider_chista.archive.confirm import settled
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
@@ -153,6 +153,7 @@ class _Checking:
     stopped: Callable[[], bool]
     log: Callable[[str], None]
     verify_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    pending: list[_Part] = field(default_factory=list)
     counted: dict[_Part, int] = field(default_factory=dict)
     digests: dict[_Part, str] = field(default_factory=dict)
 
@@ -164,7 +165,8 @@ class _Checking:
             seed = random.SystemRandom().getrandbits(32) if options.seed is None else options.seed
             drawn = random.Random(seed).sample(range(of), max(1, round(of * options.share)))  # noqa: S311
             parts = [parts[number] for number in sorted(drawn)]
-        differences = self._outcome(parts)
+        self.pending = parts
+        differences = self._outcome()
         if differences.total:
             raise self._failure(differences)
         found = Check(
@@ -202,31 +204,22 @@ class _Checking:
             return [options.keys]
         return [*cut(self.source, self.manifests, self.window, options.part_rows or _PART_ROWS[options.mode])]
 
-    def _outcome(self, parts: Sequence[_Part]) -> Differences:
+    def _outcome(self) -> Differences:
         """What still differs after the capture has passed it."""
-        found, left = self._compared(parts)
-        if found.total:
-            self.log(f"{found}; waiting for the capture to pass them, then comparing again")
-            self.catch_up()
-            for look in range(LOOKS):
-                found, left = self._compared(left)
-                if not found.total:
-                    return found
-                real = confirmed(self.source, self.manifests, found, self.catch_up)
-                if real.total:
-                    return real
-                self.log(
-                    f"{found}; the source has changed all of these meanwhile (look {look + 1} of {LOOKS})"
-                )
-            raise still_changing(self.window, found)
-        return found
+        found = self._compared()
+        if not found.total:
+            return found
+        self.log(f"{found}; waiting for the capture to pass them, then comparing again")
+        self.catch_up()
+        return settled(self._compared, self.source, self.manifests, self.window, self.catch_up, self.log)
 
-    def _compared(self, parts: Sequence[_Part]) -> tuple[Differences, list[_Part]]:
-        """Differences of the parts, and those that have any."""
+    def _compared(self) -> Differences:
+        """Compare the pending parts; those that are equal are pending no more."""
         # What a killed purge has deleted is no difference.
         recover_all(self.source, self.manifests, self.ledger)
         found, left = Differences(), []
-        for part, differences in zip(parts, share_out(self._part, parts, self.options.parallel), strict=True):
+        outcomes = share_out(self._part, self.pending, self.options.parallel)
+        for part, differences in zip(self.pending, outcomes, strict=True):
             if differences.extra:
                 extra = [key for key, finding in differences.keys.items() if finding == "extra"]
                 differences.explain(self.manifests.overtaken(extra))
@@ -235,7 +228,8 @@ class _Checking:
                 left.append(part)
             elif self.options.mode is Mode.DIGEST and isinstance(part, KeyRange) and part not in self.digests:
                 self.digests[part] = self.source.digest(self.manifests.table, self.window, part)
-        return found, left
+        self.pending = left
+        return found
 
     def _part(self, part: _Part) -> Differences:
         if self.stopped():

@@ -24,7 +24,35 @@ MOST = 10_000
 _KEYS_AT_A_TIME = 1_000
 
 
-def confirmed(
+def settled(
+    compared: Callable[[], Differences],
+    source: Source,
+    archived: Archived,
+    window: Window | None,
+    catch_up: Callable[[], None],
+    log: Callable[[str], None],
+) -> Differences:
+    """What differs for good; nothing when a comparison finds all rows equal.
+
+    :param compared: compares, behind a barrier, what differed the last time.
+    :param catch_up: brings the archive to the source's present state.
+    :raises TransientError: the application changed rows during each of :data:`LOOKS` comparisons.
+    """
+    for look in range(LOOKS):
+        found = compared()
+        if not found.total:
+            return found
+        real = _confirmed(source, archived, found, catch_up)
+        if real.total:
+            return real
+        log(f"{found}; the source has changed all of these meanwhile (look {look + 1} of {LOOKS})")
+    raise TransientError(
+        f"rows of {describe(window)} change at the source while they are compared: {LOOKS} times, {found} in the last "
+        "comparison. The task's retries decide whether it is tried again; compare smaller windows, or at a quieter time"
+    )
+
+
+def _confirmed(
     source: Source, archived: Archived, differences: Differences, catch_up: Callable[[], None]
 ) -> Differences:
     """Those of the differences that are real; all of them where there are more than :data:`MOST`.
@@ -46,14 +74,6 @@ def confirmed(
                 continue
             found.add("missing" if there is None else "extra" if here is None else "differing", key)
     return found
-
-
-def still_changing(window: Window | None, differences: Differences) -> TransientError:
-    """The error of a comparison during which rows changed each time."""
-    return TransientError(
-        f"rows of {describe(window)} change at the source while they are compared: {LOOKS} times, {differences} in the last "
-        "comparison. The task's retries decide whether it is tried again; compare smaller windows, or at a quieter time"
-    )
 
 
 def _hashes(source: Source, archived: Archived, keys: list[str]) -> dict[str, str]:

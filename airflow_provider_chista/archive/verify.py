@@ -25,7 +25,7 @@ from airflow_provider_chista.archive.compare import (
     compare,
     read_ahead,
 )
-from airflow_provider_chista.archive.confirm import LOOKS, confirmed, still_changing
+from airflow_provider_chista.archive.confirm import settled
 from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
@@ -202,15 +202,7 @@ class Verification:
             "waiting for the capture to pass the differences, then comparing row by row"
         )
         self.catch_up()
-        for look in range(LOOKS):
-            found = self._compared()
-            if not found.total:
-                return found
-            real = confirmed(self.source, self.manifests, found, self.catch_up)
-            if real.total:
-                return real
-            self.log(f"{found}; the source has changed all of these meanwhile (look {look + 1} of {LOOKS})")
-        raise still_changing(self.window, found)
+        return settled(self._compared, self.source, self.manifests, self.window, self.catch_up, self.log)
 
     def _summed(self, part: int) -> bool:
         """Freeze one part and compare it by blocks; the source hashes while ClickHouse does. Whether it is equal."""

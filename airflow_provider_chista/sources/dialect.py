@@ -193,12 +193,11 @@ class Dialect:
         """
         column = table.column(window.column)
         quoted = self.quote(column.name)
-        template = self._bounds_of(table, window, quoted)
-        first, end = window.bounds(column.archived_as)
         if column.kind is Kind.DATETIME and self.is_instant(column):
-            epoch = (repr(bound.timestamp()) for bound in (window.start, window.end))
-            return self.instants.format(c=quoted, first=next(epoch), end=next(epoch)) % ()
-        return template % (f"'{first}'", f"'{end}'")
+            first, end = window.start.timestamp(), window.end.timestamp()
+            return self.instants.format(c=quoted, first=first, end=end) % ()
+        template = self._bounds_of(table, window, quoted)
+        return template % tuple(f"'{bound}'" for bound in window.bounds(column.archived_as))
 
     def hashes(
         self, table: Table, window: Window | None, keys: KeyRange = EVERY_KEY
