@@ -15,7 +15,7 @@ import MySQLdb
 import psycopg
 
 from tests.chaos.copies import BASE, DAYS, PERIOD, Copies
-from tests.integration.chaos.application import YOUNG
+from tests.integration.chaos.application import YOUNG, in_thread
 from tests.integration.fuzz.table import Row
 
 _NEW = 1_000_000_000
@@ -70,26 +70,15 @@ class Worker:
     @contextmanager
     def at_work(self, pause: float) -> Iterator[None]:
         """It works in a thread, with so many seconds between two transactions."""
-        ended, failures = threading.Event(), list[BaseException]()
 
-        def run() -> None:
-            while not ended.wait(pause):
-                try:
-                    self.work()
-                except (MySQLdb.OperationalError, psycopg.OperationalError):
-                    self.done["refused"] += 1
-                except BaseException as error:
-                    failures.append(error)
-                    raise
+        def work() -> None:
+            try:
+                self.work()
+            except (MySQLdb.OperationalError, psycopg.OperationalError):
+                self.done["refused"] += 1
 
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        try:
+        with in_thread(work, pause):
             yield
-        finally:
-            ended.set()
-            thread.join()
-        assert failures == []
 
     def work(self) -> None:
         """One transaction of one or a few changes; recorded when it is committed."""

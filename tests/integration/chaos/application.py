@@ -59,6 +59,29 @@ Row = tuple[Any, ...]
 """Values of :data:`COLUMNS`, as :meth:`Application.plain` has them."""
 
 
+@contextmanager
+def in_thread(work: Callable[[], object], pause: float) -> Iterator[None]:
+    """Call ``work`` again and again in a thread, with so many seconds in between; an error of it fails in the end."""
+    ended, failures = threading.Event(), list[BaseException]()
+
+    def run() -> None:
+        while not ended.wait(pause):
+            try:
+                work()
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    assert failures == []
+
+
 def day(number: int) -> date:
     """Day of a window."""
     return FIRST_DAY + timedelta(days=number)
@@ -239,26 +262,13 @@ class Application:
     @contextmanager
     def at_work(self, pause: float) -> Iterator[None]:
         """The application works in a thread, with so many seconds between two transactions."""
-        ended, failures = threading.Event(), list[BaseException]()
 
-        def run() -> None:
-            while not ended.wait(pause):
-                try:
-                    self.work()
-                except (MySQLdb.Error, psycopg.Error):
-                    continue
-                except BaseException as error:
-                    failures.append(error)
-                    raise
+        def work() -> None:
+            with suppress(MySQLdb.Error, psycopg.Error):
+                self.work()
 
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        try:
+        with in_thread(work, pause):
             yield
-        finally:
-            ended.set()
-            thread.join()
-        assert failures == []
 
 
 @dataclass
