@@ -1,5 +1,6 @@
 """``make test``: the checks and the tests, on a stack of their own that is there before and gone after, come what may."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from stack.settings import Stack
 
 # Beside the demo's stack (20000), so that a test never meets the demo's data.
 _DEFAULT_TEST_PORT = "22000"
+# From one stack of the tests to the next; what lies between is for servers of the tests' own.
+_NEXT_STACK = 2000
 
 _LINT = (
     ("ruff", "check", "."),
@@ -32,6 +35,7 @@ class Suite:
 
     paths: tuple[str, ...]
     services: str
+    beside: str = ""  # the services of each further stack
     lint: bool = False
     browser: bool = False
     model: bool = False
@@ -40,31 +44,34 @@ class Suite:
 
 
 SUITES = {
-    "all": Suite(("tests",), "all,registry", lint=True, browser=True, model=True, parallel=True),
+    "all": Suite(
+        ("tests",), "all,registry", "data,registry", lint=True, browser=True, model=True, parallel=True
+    ),
     "unit": Suite(("tests/unit",), "", parallel=True),
-    "integration": Suite(("tests/integration",), "data,registry", parallel=True),
+    "integration": Suite(("tests/integration",), "data,registry", "data,registry", parallel=True),
     "system": Suite(("tests/system",), "all", browser=True),
     "soak": Suite(("tests/soak",), "data", marker="soak"),
     "chaos": Suite(("tests/chaos", "tests/integration/chaos"), "data", marker="chaos"),
 }
 
 
-def test_stack(stack: Stack) -> Stack:
-    """The stack that tests use: ``CHISTA_TEST_BASE_PORT`` and ``CHISTA_TEST_DATA``, else port 22000 and ``.stack/test``.
+def stack_of_tests(stack: Stack, number: int) -> Stack:
+    """A stack of the tests: ``CHISTA_TEST_BASE_PORT`` and ``CHISTA_TEST_DATA``, else port 22000 and ``.stack/test``.
 
-    Its Airflow also has the DAGs of the system tests.
+    Its Airflow also has the DAGs of the system tests. The further ones (1, 2, ...) have ports 2,000 higher each.
 
     :raises ValueError: when the base port is none.
     """
-    port = int(os.environ.get("CHISTA_TEST_BASE_PORT") or _DEFAULT_TEST_PORT)
+    port = int(os.environ.get("CHISTA_TEST_BASE_PORT") or _DEFAULT_TEST_PORT) + number * _NEXT_STACK
     port_table(port)
     data = Path(os.environ.get("CHISTA_TEST_DATA") or stack.root / ".stack" / "test").absolute()
+    data = data.with_name(f"{data.name}-{number}") if number else data
     overrides = {**stack.overrides, "CHISTA_DAGS": str(stack.root / "tests" / "system" / "dags")}
     return replace(stack, base_port=port, data=data, overrides=overrides)
 
 
 def workers() -> int:
-    """How many processes run tests: ``CHISTA_TEST_WORKERS``, else two; one of them takes all that needs servers.
+    """How many processes run tests at once: ``CHISTA_TEST_WORKERS``, else two.
 
     :raises ValueError: when that is no number.
     """
@@ -89,8 +96,11 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
     :raises StackError: when the test stack cannot be started.
     """
     suite = SUITES[name]
-    tests = test_stack(stack)
-    services = select(suite.services)
+    tests, services = stack_of_tests(stack, 0), select(suite.services)
+    count = workers() if suite.parallel else 1
+    stacks = [(tests, services)] if services else []
+    if suite.beside:
+        stacks += [(stack_of_tests(stack, number), select(suite.beside)) for number in range(1, count)]
     others = {"airflow-api"}
     others |= {prerequisites.BROWSER} if suite.browser else set()
     others |= {prerequisites.MODEL} if suite.model else set()
@@ -101,30 +111,35 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
     # A CI that ends the run by a signal gets its processes back too: SIGTERM leaves through the same door as an error.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        if services:
-            launcher.clean(tests)
-            launcher.up(tests, services)
-            variables |= client_environment(tests)
-        status, closing = _pytest(tests, suite, pytest_arguments, variables)
+        for one, wanted in stacks:
+            launcher.clean(one)
+            launcher.up(one, wanted)
+        # Each of several processes takes its own stack's (tests/lanes.py).
+        environments = [client_environment(one) for one, _ in stacks]
+        variables |= dict(environments[0]) if environments else {}
+        variables |= {"CHISTA_TEST_STACKS": json.dumps(environments)} if len(stacks) > 1 else {}
+        status, closing = _pytest(tests, suite, count, pytest_arguments, variables)
     finally:
-        if services:
-            launcher.down(tests)
-            _keep_logs(tests)
-            launcher.clean(tests)
+        for one, _ in stacks:
+            launcher.down(one)
+            _keep_logs(one)
+            launcher.clean(one)
     if complaints:
         launcher.say(f"{complaints} of {len(_LINT)} linters complained, see above")
     print(closing, flush=True)
     return status or (1 if complaints else 0)
 
 
-def _pytest(stack: Stack, suite: Suite, arguments: list[str], variables: dict[str, str]) -> tuple[int, str]:
+def _pytest(
+    stack: Stack, suite: Suite, count: int, arguments: list[str], variables: dict[str, str]
+) -> tuple[int, str]:
     """Run pytest, show what it prints as it prints it, and return its status and last line."""
     paths = [path for path in suite.paths if (stack.root / path).is_dir()]
     if not paths:
         raise StackError(f"there is no {', '.join(suite.paths)}")
     command = [str(stack.venv / "bin" / "python"), "-m", "pytest", *paths]
     command += ["-m", suite.marker] if suite.marker else []
-    if suite.parallel and (count := workers()) > 1:
+    if count > 1:
         command += ["-n", str(count), "--dist", "loadscope", "--no-loadscope-reorder"]
     command += arguments
     closing = ""

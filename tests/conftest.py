@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling
+
+from tests import lanes
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("chista", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("chista")
+
+lanes.enter(os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 _home = tempfile.TemporaryDirectory(prefix="chista-airflow-")
 
@@ -30,21 +33,9 @@ os.environ.update(
 )
 
 
-class Lanes(LoadScopeScheduling):
-    """With ``-n``: one worker takes everything that needs servers, in its order; the others take modules of unit tests.
-
-    Tests that share a server are not independent: a connector's snapshot holds a global lock for a moment, and a delete of
-    another test then waits longer than it may.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        return module if module.startswith("tests/unit/") else "servers"
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes:
     """How ``-n`` shares tests out."""
-    return Lanes(config, log)
+    return lanes.Lanes(config, log)
 
 
 @pytest.fixture(scope="session")

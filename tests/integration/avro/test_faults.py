@@ -19,8 +19,9 @@ from airflow_provider_chista.model import Table
 from tests.integration.avro.conftest import Opened
 from tests.integration.support import avro, services
 from tests.integration.support.engines import Connector
+from tests.integration.support.ports import free_port
 from tests.integration.support.streams import TABLE, WIDER, Stream, key, names, value
-from tests.integration.support.tasks import free_port, line
+from tests.integration.support.tasks import line
 
 Streams = Callable[..., Stream]
 

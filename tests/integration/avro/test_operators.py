@@ -22,7 +22,8 @@ from airflow_provider_chista.sensors.connector import ConnectorRunningSensor
 from airflow_provider_chista.sensors.snapshot import SnapshotCompletedSensor
 from tests.integration.support import services
 from tests.integration.support.engines import Connector, connector, wait_for
-from tests.integration.support.tasks import connection, context, free_port
+from tests.integration.support.ports import free_port
+from tests.integration.support.tasks import connection, context
 
 PASSWORD = "hidden-registry-word"
 ROWS = "CREATE TABLE {schema}.orders (id INT PRIMARY KEY, order_name VARCHAR(40) NULL, day DATE NOT NULL)"

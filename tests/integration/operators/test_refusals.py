@@ -22,7 +22,8 @@ from tests.integration.operators.conftest import Place
 from tests.integration.sources.conftest import ThrowAway
 from tests.integration.support import services
 from tests.integration.support.engines import ENGINES
-from tests.integration.support.tasks import context, free_port
+from tests.integration.support.ports import free_port
+from tests.integration.support.tasks import context
 
 Give = Callable[..., str]
 WINDOW = ("2024-01-01", "2024-01-02")

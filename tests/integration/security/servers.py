@@ -32,7 +32,7 @@ from stack import downloads
 from stack.services.base import kafka_problem
 from tests.integration.security.authority import Authority, Server
 from tests.integration.support import services
-from tests.integration.support.tasks import free_port
+from tests.integration.support.ports import free_port
 
 HOST = "127.0.0.1"
 

@@ -13,7 +13,7 @@ from airflow_provider_chista.errors import ChistaError, FatalError, TransientErr
 from tests.integration.security.authority import Authority
 from tests.integration.security.conftest import PREFIX
 from tests.integration.security.servers import SecuredKafka
-from tests.integration.support.tasks import free_port
+from tests.integration.support.ports import free_port
 
 TOPIC = f"{PREFIX}.five"
 

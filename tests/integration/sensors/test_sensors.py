@@ -20,7 +20,8 @@ from airflow_provider_chista.sensors.topic import TopicDrainedSensor
 from airflow_provider_chista.triggers.check import CheckTrigger, stored
 from tests.integration.support import services
 from tests.integration.support.engines import Connector, connector, wait_for
-from tests.integration.support.tasks import connection, context, free_port
+from tests.integration.support.ports import free_port
+from tests.integration.support.tasks import connection, context
 
 
 @pytest.fixture(scope="module")

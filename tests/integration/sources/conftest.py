@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -24,6 +23,7 @@ import pytest
 
 from airflow_provider_chista.model import Table, TableId
 from airflow_provider_chista.sources import Source, open_source
+from tests.integration.support.ports import free_port
 
 ENGINES = ("mysql", "mariadb", "postgres")
 ROOTS = {"mysql": "root", "mariadb": "root", "postgres": "postgres"}
@@ -190,12 +190,6 @@ def schema(server: Server, roles: dict[str, dict[str, Any]]) -> Iterator[Schema]
     server.execute(f"DROP {kind} {server.quote(made.name)}{' CASCADE' if kind == 'SCHEMA' else ''}")
     if server.flavour != "postgres":
         server.execute(*[revoke.format(schema=made.name) for revoke in REVOKES])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -19,7 +19,8 @@ from airflow_provider_chista.archive.factors import SourceFactors
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.sources import Source
-from tests.integration.sources.conftest import Server, ThrowAway, free_port, program
+from tests.integration.sources.conftest import Server, ThrowAway, program
+from tests.integration.support.ports import free_port
 
 BUSY = 4
 Standby = tuple[Server, Server, subprocess.Popen[bytes]]

@@ -15,7 +15,7 @@ from stack.services.base import kafka_problem
 from stack.settings import HOST
 from tests.integration.security.servers import java, write_properties
 from tests.integration.support import services
-from tests.integration.support.tasks import free_port
+from tests.integration.support.ports import free_port
 
 
 @dataclass

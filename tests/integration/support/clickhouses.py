@@ -24,6 +24,7 @@ from airflow_provider_chista.clickhouse.cluster import CLIENT_SETTINGS
 from stack import downloads
 from stack.settings import HOST, ROOT, Stack
 from stack.shell import find_program
+from tests.integration.support.ports import free_port, free_ports
 
 PASSWORD = "of-a-private-server"
 CLUSTER, SHARDS = "chista", "shards"
@@ -99,7 +100,7 @@ def client_of(
 @contextmanager
 def zookeeper(stack: Stack, folder: Path) -> Iterator[int]:
     """ZooKeeper on a free port."""
-    (port,) = _free_ports(1)
+    port = free_port()
     config = folder / "zoo.cfg"
     config.write_text(
         f"tickTime=500\ndataDir={folder}/zookeeper\nclientPort={port}\nclientPortAddress={HOST}\nadmin.enableServer=false\n"
@@ -124,7 +125,7 @@ def zookeeper(stack: Stack, folder: Path) -> Iterator[int]:
 @contextmanager
 def single(stack: Stack, folder: Path) -> Iterator[PrivateServer]:
     """One running server, whose Keeper is not there."""
-    http, tcp, interserver, keeper = _free_ports(4)
+    http, tcp, interserver, keeper = free_ports(4)
     shared = {
         "CHISTA_KEEPER_HOST": HOST,
         "CHISTA_KEEPER_PORT": str(keeper),
@@ -144,7 +145,7 @@ def single(stack: Stack, folder: Path) -> Iterator[PrivateServer]:
 @contextmanager
 def pair(stack: Stack, folder: Path) -> Iterator[tuple[PrivateServer, PrivateServer]]:
     """Two running servers with ZooKeeper, which are replicas of one cluster and shards of another."""
-    ports = _free_ports(6)
+    ports = free_ports(6)
     with ExitStack() as ending:
         keeper = ending.enter_context(zookeeper(stack, folder))
         shared = {
@@ -217,15 +218,6 @@ def _server(
             config,
         ]
     return PrivateServer(folder, http, command, environment)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on; all are held until the last one is known, so that no two are the same."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _await(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:

@@ -31,13 +31,6 @@ def connection(original: str, **changed: Any) -> str:
     return json.dumps({**services.connection(original), **changed})
 
 
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Line:
     """A TCP line to a service that a test can cut."""
 
