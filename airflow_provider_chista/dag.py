@@ -115,7 +115,7 @@ def archive_dag(
     connector: str,
     topic_prefix: str,
     source_conn_id: str,
-    purge_conn_id: str,
+    purge_conn_id: str | None = None,
     capture_conn_id: str,
     capture_password: str | None = None,
     connector_overrides: Mapping[str, object] | None = None,
@@ -145,7 +145,8 @@ def archive_dag(
     :param dag_id: the Dag's id.
     :param tables: what to archive.
     :param connector: the connector's name; :param topic_prefix: first part of its topics' names.
-    :param source_conn_id: the source as the verify user; :param purge_conn_id: the source as the purge user.
+    :param source_conn_id: the source as the verify user; :param purge_conn_id: the source as the purge user; None where
+        no table is purged.
     :param capture_conn_id: the source as the capture user, as the Connect worker reaches it.
     :param capture_password: config provider reference of the capture user's password, such as ``${env:NAME}``.
     :param connector_overrides: further properties of the connector, such as those of TLS.
@@ -166,9 +167,14 @@ def archive_dag(
         only some ranges are wanted. The connector then is registered with ``snapshot.mode=no_data``.
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
-    :raises FatalError: a value of ``throttle`` or ``snapshot`` cannot be used; :raises TypeError: ``throttle`` has another
-        argument.
+    :raises FatalError: a value of ``throttle`` or ``snapshot`` cannot be used, or tables are to be purged and there is no
+        ``purge_conn_id``; :raises TypeError: ``throttle`` has another argument.
     """
+    purged = [table.source for table in tables if table.purge]
+    if purged and purge_conn_id is None:
+        raise FatalError(
+            f"purge_conn_id is missing, and these are to be purged: {names(purged)}; give it, or purge=False"
+        )
     overrides = _overrides(snapshot, tables, connector_overrides or {})
     systems: dict[str, Any] = {
         "kafka_conn_id": kafka_conn_id,
@@ -200,7 +206,7 @@ def archive_dag(
         preflight = PreflightOperator(
             task_id="preflight",
             tables=targets,
-            purge_tables=[table.source for table in tables if table.purge],
+            purge_tables=purged,
             capture_conn_id=capture_conn_id,
             time_columns={table.source: table.time_column for table in tables if table.time_column},
             listed=[name for table in tables for name in table.listed],
@@ -238,7 +244,7 @@ def archive_dag(
                 if snapshot == "windows":
                     captured = _read_window(table, create, stream, shared)
                 verify = _archive(table, captured, stream, shared)
-                if table.purge:
+                if table.purge and purge_conn_id is not None:
                     guards = {
                         "retention": retention,
                         "slot": slot,

@@ -228,7 +228,6 @@ class Archive(Defaults):
     """One DAG: the arguments of ``archive_dag``, and of the DAG."""
 
     source_conn_id: ConnId
-    purge_conn_id: ConnId
     capture_conn_id: ConnId
     connector: ConnectorName
     topic_prefix: TopicPrefix

@@ -58,7 +58,7 @@ def read_archives(path: Path, environment: Mapping[str, str]) -> tuple[dict[str,
     document = _with_defaults(interpolated(raw, environment, problems))
     # A value that must not be shown, or is not known, is in no further message.
     places = {(each.line, each.column) for each in problems}
-    further = (*_invalid(document), *_clashes(document))
+    further = (*_invalid(document), *_clashes(document), *_purgers(document))
     problems += [each for each in further if (each.line, each.column) not in places]
     if problems:
         raise ArchivesError(path, problems)
@@ -157,17 +157,32 @@ def _inner(annotation: Any) -> type[BaseModel] | None:
     return next((found for each in get_args(annotation) if (found := _inner(each))), None)
 
 
+def _archives(document: Item) -> Iterator[tuple[str, Item, list[Item]]]:
+    """Each archive by its id, with its tables."""
+    archives = _entry(document, "archives")
+    for dag_id, archive in (archives.value if archives and isinstance(archives.value, dict) else {}).items():
+        tables = _entry(archive, "tables")
+        yield dag_id, archive, tables.value if tables and isinstance(tables.value, list) else []
+
+
+def _purgers(document: Item) -> Iterator[Problem]:
+    """Archives that delete need a user who may."""
+    for dag_id, archive, tables in _archives(document):
+        stay = [(kept := _entry(table, "purge")) is not None and kept.value is False for table in tables]
+        if not all(stay) and _entry(archive, "purge_conn_id") is None:
+            text = f"the archive {dag_id} lacks purge_conn_id; add it, here or in defaults, or purge: false to each table"
+            yield archive.problem(text, at_key=True)
+
+
 def _clashes(document: Item) -> Iterator[Problem]:
     """Names that two archives, or two tables, must not share."""
     seen: dict[tuple[str, ...], Item] = {}
-    archives = _entry(document, "archives")
-    for dag_id, archive in (archives.value if archives and isinstance(archives.value, dict) else {}).items():
+    for dag_id, archive, tables in _archives(document):
         for key in ("connector", "topic_prefix", "slot"):
             yield from _clash(
                 seen, _entry(archive, key), (key,), f"{key} %s is taken by another archive in line %d; "
             )
-        tables = _entry(archive, "tables")
-        for table in tables.value if tables and isinstance(tables.value, list) else []:
+        for table in tables:
             source, target = _entry(table, "source"), _entry(table, "target")
             yield from _clash(seen, target, ("target",), "target %s is taken by another table in line %d; ")
             if source and isinstance(source.value, str):

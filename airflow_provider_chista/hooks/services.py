@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -20,12 +20,14 @@ from airflow_provider_chista.archive.preflight import ArchivePlan, PreflightRepo
 from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
+from airflow_provider_chista.clickhouse.cancel import cancel, marked
 from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
 from airflow_provider_chista.clickhouse.ddl import adopted, follow
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
 from airflow_provider_chista.debezium.avro import AvroReader
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
 from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
+from airflow_provider_chista.hooks.ending import cancelled_when_ended
 from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
 from airflow_provider_chista.hooks.kafka_connect import KafkaConnectHook
 from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
@@ -52,9 +54,14 @@ class Connections:
 
     @contextmanager
     def opened(self) -> Iterator[Services]:
-        """The services, opened when first used and closed at the end of the block."""
+        """The services, opened when first used and closed at the end of the block.
+
+        What a server does for them when the task is told to end is cancelled (``hooks/ending.py``).
+        """
         with ExitStack() as stack:
-            yield Services(self, stack)
+            services = Services(self, stack)
+            with cancelled_when_ended(services.cancel):
+                yield services
 
 
 @dataclass(slots=True)
@@ -75,7 +82,7 @@ class Services:
         """The state tables; created when they are missing."""
         if self._control is None:
             hook = ChistaClickHouseHook(self.ids.clickhouse)
-            placement, client = hook.placement, hook.get_client()
+            placement, client = hook.placement, marked(hook.get_client())
             self._stack.callback(client.close)
             database = conf.get("chista", "state_database", fallback=DEFAULT_DATABASE)
             control = Control(client, database, placement)
@@ -130,6 +137,14 @@ class Services:
             self._stack.callback(client.close)
             self._avro = AvroReader(client.schema)
         return self._avro
+
+    def cancel(self) -> None:
+        """Make source and ClickHouse give up the statements that run for this task; from any thread."""
+        for source in list(self._sources.values()):
+            source.cancel()
+        if self._control is not None:
+            with suppress(Exception):
+                cancel(self._control.client)
 
     def archived(self, name: TableId, target: TableId) -> Table:
         """The source table as its archive table holds it; :class:`FatalError` when the two do not fit."""

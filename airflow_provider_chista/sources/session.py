@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row, is_closed
 from airflow_provider_chista.sources.failures import Failure, translated
+from airflow_provider_chista.sources.running import Connections
 
 _PING_AFTER_SECONDS = 30.0
 
@@ -33,11 +34,12 @@ class Session(ABC):
     def __init__(
         self, connect: Callable[[], Connection], *, label: str = "", connection: Connection | None = None
     ) -> None:
-        self._connect = connect
+        self._connect = connect if isinstance(connect, Connections) else Connections(connect)
         self.where = label or f"{self.flavour} source"
         self._connection: Connection | None = None
         self._used = 0.0
         if connection is not None:
+            self._connect.add(connection)
             self._adopt(connection)
 
     def __enter__(self) -> Self:
@@ -52,6 +54,10 @@ class Session(ABC):
         if connection is not None:
             with suppress(Exception):
                 connection.close()
+
+    def cancel(self) -> None:
+        """Make the server give up what it does for this source and those made by :meth:`another`; from any thread."""
+        self._connect.cancel()
 
     def another(self) -> Self:
         """The same source with a connection of its own, for another thread."""

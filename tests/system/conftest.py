@@ -27,7 +27,7 @@ PATIENCE = 60_000
 
 ORDER = [
     "test_archive", "test_clear", "test_ui", "test_backfill", "test_live", "test_windows", "test_purge", "test_page",
-    "test_kills",
+    "test_kills", "test_examples",
     "test_deferrable", "test_secrets",
 ]  # fmt: skip
 """Modules in the order that lets one use what the one before it archived. What must not be anywhere is looked for last."""

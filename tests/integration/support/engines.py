@@ -218,3 +218,26 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30.0, pause: float =
         assert time.monotonic() < deadline, f"not true within {seconds} seconds"
         time.sleep(pause)
     return found
+
+
+@contextmanager
+def locked(engine: Engine, table: TableId) -> Iterator[None]:
+    """Another session holds the table, so that nobody can read it."""
+    with closing(engine.admin()) as holder:
+        if engine.flavour in MYSQL_FAMILY:
+            holder.cursor().execute(f"LOCK TABLES {table} WRITE")
+        else:
+            holder.autocommit = False
+            holder.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def made_wait(engine: Engine, table: TableId) -> int:
+    """Statements of other sessions that wait for a table that is :func:`locked`."""
+    statement = (
+        "SELECT count(*) FROM information_schema.processlist"
+        f" WHERE state LIKE 'Waiting for table metadata lock' AND info LIKE '%{table.schema}%'"
+        if engine.flavour in MYSQL_FAMILY
+        else f"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass"
+    )
+    return int(engine.query(statement)[0][0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -107,6 +107,14 @@ TITLES = {
     )
     for e in ("mysql", "mariadb")
 }  # fmt: skip
+
+IN_DEPARTMENT = {"emp_no": INT, "dept_no": TEXT, "from_date": DATE, "to_date": DATE}
+
+MEMBERS = _employees("mariadb", "dept_emp", IN_DEPARTMENT, ("emp_no", "dept_no"), "from_date")
+MANAGERS = _employees("postgres", "dept_manager", IN_DEPARTMENT, ("emp_no", "dept_no"), "from_date")
+YAML_TITLES = replace(TITLES["mysql"], engine=ENGINES["postgres"], target="archive_postgres.yaml_titles")
+BACKFILLED = replace(SALARIES["mysql"], target="archive_mysql.salaries_backfill")
+MAPPED = replace(SALARIES["mysql"], target="archive_mysql.mapped_salaries")
 
 KILLS = Pair(
     ENGINES["mariadb"],

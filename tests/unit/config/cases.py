@@ -71,7 +71,7 @@ KEYS = [
     (AGE, "? [a, b]\n    : days", "8:7: a key must be a text; put it into quotation marks"),
     ("archives:", "defaults: {connector: x}\narchives:", "1:12: connector cannot be a default; each archive has its own"),
     ("archives:", "version: 1\narchives:", "1:1: version is not known here; known are defaults, archives"),
-    ("purge_conn_id: p", "kafka_conn_id: p", "2:3: the archive orders lacks purge_conn_id; add it, here or in defaults"),
+    ("purge_conn_id: p", "kafka_conn_id: p", "2:3: the archive orders lacks purge_conn_id; add it, here or in defaults, or"),
     ("connector: orders", "slot: orders", "2:3: the archive orders lacks connector; add it"),
     (TARGET, "method: rows", "10:9: a table lacks target; add it"),
     ("archives:", "defaults:", "1:1: the file lacks archives; add it"),

@@ -58,7 +58,6 @@ def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file(error
         "13:9: purges is not known here",
         "14:17: repair is 2",
         "15:3: the archive lines lacks capture_conn_id",
-        "15:3: the archive lines lacks purge_conn_id",
         "15:3: the archive lines lacks topic_prefix",
         "16:21: ${NOWHERE_SET} is not set where Airflow parses this file",
         "17:16: connector 'orders' is taken by another archive in line 6",
