@@ -19,7 +19,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseNotifier, Param, TaskGroup
 
 from airflow_provider_chista.archive.throttle import ThrottleOptions
-from airflow_provider_chista.debezium.config import default_slot
+from airflow_provider_chista.debezium.config import default_slot, is_topic_prefix
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import names
 from airflow_provider_chista.operators.approve import ApprovePurgeOperator
@@ -112,11 +112,11 @@ def archive_dag(
     dag_id: str,
     *,
     tables: Sequence[ArchiveTable],
-    connector: str,
-    topic_prefix: str,
     source_conn_id: str,
-    purge_conn_id: str | None = None,
     capture_conn_id: str,
+    connector: str | None = None,
+    topic_prefix: str | None = None,
+    purge_conn_id: str | None = None,
     capture_password: str | None = None,
     connector_overrides: Mapping[str, object] | None = None,
     slot: str | None = None,
@@ -144,7 +144,8 @@ def archive_dag(
 
     :param dag_id: the Dag's id.
     :param tables: what to archive.
-    :param connector: the connector's name; :param topic_prefix: first part of its topics' names.
+    :param connector: the connector's name; :param topic_prefix: first part of its topics' names; both are the Dag's id by
+        default. Another id makes another connector then, which reads everything anew; give both to rename the Dag.
     :param source_conn_id: the source as the verify user; :param purge_conn_id: the source as the purge user; None where
         no table is purged.
     :param capture_conn_id: the source as the capture user, as the Connect worker reaches it.
@@ -167,9 +168,15 @@ def archive_dag(
         only some ranges are wanted. The connector then is registered with ``snapshot.mode=no_data``.
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
-    :raises FatalError: a value of ``throttle`` or ``snapshot`` cannot be used, or tables are to be purged and there is no
-        ``purge_conn_id``; :raises TypeError: ``throttle`` has another argument.
+    :raises FatalError: a value of ``throttle`` or ``snapshot`` cannot be used, the topic prefix cannot be part of a topic's
+        name, or tables are to be purged and there is no ``purge_conn_id``.
+    :raises TypeError: ``throttle`` has another argument.
     """
+    connector, topic_prefix = connector or dag_id, topic_prefix or dag_id
+    if not is_topic_prefix(topic_prefix):
+        raise FatalError(
+            f"topic_prefix is {topic_prefix!r}; give one of letters, digits, '.', '_', '-' for the topics' names"
+        )
     purged = [table.source for table in tables if table.purge]
     if purged and purge_conn_id is None:
         raise FatalError(
@@ -353,6 +360,6 @@ def _purge(
         task_id="drain_deletes", on_truncate=table.on_truncate, **ends, **_TO_THE_BARRIER, **pair
     )
     seal = SealArchiveOperator(
-        task_id="seal", topic_prefix=prefix, purge_conn_id=purge_conn_id, verify_id=proof, **window, **shared
+        task_id="seal", purge_conn_id=purge_conn_id, verify_id=proof, **stream, **window, **shared
     )
     verify >> approve >> purge >> captured >> drain >> seal

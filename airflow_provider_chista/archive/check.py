@@ -23,7 +23,7 @@ from airflow_provider_chista.archive.mismatches import Mismatches
 from airflow_provider_chista.archive.parts import PART_ROWS, cut, share_out
 from airflow_provider_chista.archive.settle import recover_all
 from airflow_provider_chista.canonical import parse_key, sort_key
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.keyrange import KeyRange
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.sources.base import Source
@@ -233,7 +233,9 @@ class _Checking:
 
     def _part(self, part: _Part) -> Differences:
         if self.stopped():
-            raise FatalError(f"the check {self.verify_id} of {describe(self.window)} was stopped")
+            raise TransientError(
+                f"the check {self.verify_id} of {describe(self.window)} was stopped; run the task again"
+            )
         if isinstance(part, tuple):
             here, there = self.source.hashes_of(self.manifests.table, part), self.manifests.unpurged(part)
             rows: Iterator[list[Pair]] = iter([self._ordered(here)])

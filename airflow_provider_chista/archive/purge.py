@@ -138,7 +138,7 @@ class Purge:
         name, told = self.manifests.table.id, False
         while not self._lock.acquire():
             if self.stopped():
-                raise FatalError(
+                raise TransientError(
                     f"the purge of {name} was stopped while it waited for another one, before it deleted anything"
                 )
             if not told:
@@ -223,7 +223,7 @@ class Purge:
         paused = self._throttle.total
         verdict = self._throttle.wait()
         if verdict is Verdict.STOPPED:
-            raise FatalError(
+            raise TransientError(
                 f"the purge of batch {report.batch_id} was stopped after {report.deleted} rows; run the task again to go on"
             )
         if verdict is not Verdict.GO:

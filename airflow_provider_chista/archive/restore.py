@@ -21,7 +21,7 @@ from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests, Row
 from airflow_provider_chista.archive.settle import deleted_page
 from airflow_provider_chista.canonical import parse_key, sort_key
-from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.findings import Severity
 from airflow_provider_chista.model import Window, names
 from airflow_provider_chista.sources.base import Source
@@ -252,7 +252,7 @@ class Restore:
             for page in self._pages(report.restore_id):
                 for part in parts(page, self.options.txn_size):
                     if self.stopped():
-                        raise FatalError(
+                        raise TransientError(
                             f"the restore was stopped after {report.restored} rows; run the task again to go on"
                         )
                     report.add(self._sub_batch(part))

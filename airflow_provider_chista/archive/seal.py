@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_chista.archive.confirm import LOOKS
 from airflow_provider_chista.archive.ledger import Ledger, Stage, batch_of
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.purgereport import PurgeMethod
 from airflow_provider_chista.archive.settle import deleted_page, recover
 from airflow_provider_chista.clickhouse import rowhash
 from airflow_provider_chista.clickhouse.load import text_file
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.model import describe
 from airflow_provider_chista.sources.base import Source
 
@@ -50,6 +51,18 @@ class SealReport:
         }
 
 
+class _PresentError(FatalError):
+    """A purged row is at the source, and the archive does not know why."""
+
+    def __init__(self, batch_id: str, row_key: str) -> None:
+        super().__init__(
+            f"batch {batch_id} is not sealed: row {row_key} was purged, but is at the source again and no change event says "
+            "so. Was it restored since the last drain? Drain to a barrier and seal again. Was the source itself restored or "
+            "failed over? Verify the window again"
+        )
+        self.row_key = row_key
+
+
 @dataclass(slots=True)
 class Seal:
     """Seals the batch of a proof.
@@ -57,6 +70,8 @@ class Seal:
     :param topic: the table's topic; :param purge_log_topic: topic of the purge log.
     :param verify_id: the proof; batches that the same run began by an earlier proof, before it was cleared, are sealed with
         it. None: every batch of the window that was begun.
+    :param catch_up: drains the archive to a new barrier, for rows that the application wrote again behind the last one;
+        None: such rows refuse the seal.
     """
 
     source: Source
@@ -66,11 +81,13 @@ class Seal:
     purge_log_topic: str
     verify_id: str | None = None
     stopped: Callable[[], bool] = lambda: False
+    catch_up: Callable[[], object] | None = None
 
     def run(self) -> SealReport:
         """Check everything, record ``sealed``, trim the source's purge log.
 
         :raises FatalError: a check failed; the message says which, with counts. The rows stay in the archive either way.
+        :raises TransientError: the application writes purged rows again all the time, or the task was stopped.
         """
         own = self.ledger.unsealed(own_run=True)
         begun = [i for i in self.ledger.unsealed() if self.verify_id in (None, i) or i in own]
@@ -85,7 +102,7 @@ class Seal:
                     f"{self._window} has no finished purge to seal; run PurgeSourceOperator for exactly this window"
                 )
             self._trim(last.batch_id)
-            return SealReport(last.batch_id, last.rows, last.digest, self._require_visible(last.batch_id))
+            return SealReport(last.batch_id, last.rows, last.digest, self._rewritten(last.batch_id))
         if before := self.ledger.last(Stage.SEALED, ""):
             # A seal that was killed behind its record has left its batch's log at the source.
             self._trim(before.batch_id)
@@ -103,7 +120,7 @@ class Seal:
         intent = self.ledger.last(Stage.INTENT, verify_id)
         by_partition = intent is not None and intent.detail.get("method") == PurgeMethod.PARTITION
         self._require_matched(batch_id, deleted, by_partition=by_partition)
-        report = SealReport(batch_id, deleted, self._digest(batch_id), self._require_visible(batch_id))
+        report = SealReport(batch_id, deleted, self._digest(batch_id), self._rewritten(batch_id))
         self.ledger.record(
             Stage.SEALED,
             verify_id=verify_id,
@@ -149,6 +166,26 @@ class Seal:
                 "expected) came back through the change stream. Drain to a barrier behind the purge, then seal again"
             )
 
+    def _rewritten(self, batch_id: str) -> int:
+        """As :meth:`_require_visible`, caught up with what the application has written meanwhile.
+
+        A row that is at the source behind a new barrier, and of which the stream still says nothing, was brought back by
+        something that the stream does not have: there is nothing to wait for.
+        """
+        looked_for: set[str] = set()
+        for _ in range(LOOKS):
+            try:
+                return self._require_visible(batch_id)
+            except _PresentError as found:
+                if self.catch_up is None or found.row_key in looked_for:
+                    raise
+                looked_for.add(found.row_key)
+                self.catch_up()
+        raise TransientError(
+            f"batch {batch_id} is not sealed: the application writes purged rows of {self.manifests.target} again while they "
+            f"are looked at, {LOOKS} times, row {max(looked_for)} among them; try again"
+        )
+
     def _require_visible(self, batch_id: str) -> int:
         """Look at every purged row in the archive and at the source; return how many the application wrote again."""
         rewritten, after = 0, ""
@@ -172,12 +209,8 @@ class Seal:
                         "not show it as proven. Its last content is in the table's older versions (read it without FINAL)"
                     )
                 elif key in present:
-                    raise FatalError(
-                        f"batch {batch_id} is not sealed: row {key} was purged, but is at the source again and no change "
-                        "event says so. Was it restored since the last drain? Drain to a barrier and seal again. Was the "
-                        "source itself restored or failed over? Verify the window again"
-                    )
-        raise FatalError("the seal was stopped; run the task again")
+                    raise _PresentError(batch_id, key)
+        raise TransientError("the seal was stopped; run the task again")
 
     def _deleted_by_application(self, keys: list[str]) -> dict[str, int]:
         """Newest version of application deletes of these keys."""

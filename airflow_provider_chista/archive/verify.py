@@ -32,7 +32,7 @@ from airflow_provider_chista.archive.mismatches import Mismatches
 from airflow_provider_chista.archive.parts import PART_ROWS, cut, share_out
 from airflow_provider_chista.archive.repair import CHUNK, Repair
 from airflow_provider_chista.archive.settle import recover_all
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.keyrange import KeyRange
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.sources.base import Source
@@ -270,7 +270,7 @@ class Verification:
         with closing(rows):
             for chunk in rows:
                 if self.stopped():
-                    raise FatalError(
+                    raise TransientError(
                         f"the verification {self.verify_id} of {describe(self.window)} was stopped; run the task again to go "
                         "on"
                     )

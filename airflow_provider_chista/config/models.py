@@ -229,8 +229,8 @@ class Archive(Defaults):
 
     source_conn_id: ConnId
     capture_conn_id: ConnId
-    connector: ConnectorName
-    topic_prefix: TopicPrefix
+    connector: ConnectorName = OPTIONAL
+    topic_prefix: TopicPrefix = OPTIONAL
     slot: Text | None = OPTIONAL
     tables: Annotated[list[Table], Field(min_length=1)]
 

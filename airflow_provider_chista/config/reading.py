@@ -179,9 +179,11 @@ def _clashes(document: Item) -> Iterator[Problem]:
     seen: dict[tuple[str, ...], Item] = {}
     for dag_id, archive, tables in _archives(document):
         for key in ("connector", "topic_prefix", "slot"):
-            yield from _clash(
-                seen, _entry(archive, key), (key,), f"{key} %s is taken by another archive in line %d; "
-            )
+            # Without a connector and a topic prefix of its own an archive takes its id for both.
+            item = _entry(archive, key)
+            if item is None and key != "slot":
+                item = replace(archive, value=dag_id, line=archive.key[0], column=archive.key[1])
+            yield from _clash(seen, item, (key,), f"{key} %s is taken by another archive in line %d; ")
         for table in tables:
             source, target = _entry(table, "source"), _entry(table, "target")
             yield from _clash(seen, target, ("target",), "target %s is taken by another table in line %d; ")

@@ -234,17 +234,34 @@ class SealArchiveOperator(WindowOperator):
     Returns rows and digest of the batch. Other parameters: :class:`WindowOperator`.
 
     :param topic_prefix: the connector's ``topic.prefix``.
+    :param connector: the connector's name: by it the archive is caught up when the application has written purged rows again
+        since that barrier; None: such rows refuse the seal.
+    :param catch_up_timeout: seconds that the connector may take for it.
     :param verify_id: the proof whose batch is sealed, with those that the same run began before it was cleared; None: every
         batch of the window that was begun.
     """
 
-    template_fields: Sequence[str] = (*WindowOperator.template_fields, "topic_prefix", "verify_id")
+    template_fields: Sequence[str] = (
+        *WindowOperator.template_fields,
+        "topic_prefix",
+        "connector",
+        "verify_id",
+    )
 
     def __init__(
-        self, *, purge_conn_id: str, topic_prefix: str, verify_id: str | None = None, **kwargs: Any
+        self,
+        *,
+        purge_conn_id: str,
+        topic_prefix: str,
+        connector: str | None = None,
+        catch_up_timeout: float = 300.0,
+        verify_id: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(purge_conn_id=purge_conn_id, **kwargs)
         self.topic_prefix = topic_prefix
+        self.connector = connector
+        self.catch_up_timeout = catch_up_timeout
         self.verify_id = verify_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -252,6 +269,17 @@ class SealArchiveOperator(WindowOperator):
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             window = self.window(context)
+
+            def catch_up() -> None:
+                services.catch_up(
+                    name,
+                    target,
+                    connector=str(self.connector),
+                    topic_prefix=self.topic_prefix,
+                    timeout=self.catch_up_timeout,
+                    stopped=self._stop.is_set,
+                )
+
             report = Seal(
                 services.purge_source,
                 services.manifests(services.archived(name, target), target),
@@ -260,6 +288,7 @@ class SealArchiveOperator(WindowOperator):
                 control_topic(self.topic_prefix, "purge_log"),
                 self.verify_id,
                 stopped=self._stop.is_set,
+                catch_up=catch_up if self.connector else None,
             ).run()
         self.log.info("sealed %s of %s: %s", describe(window), name, report.summary())
         return report.summary()

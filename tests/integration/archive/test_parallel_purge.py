@@ -128,7 +128,7 @@ def test_one_that_waits_can_be_stopped(pair: Pair) -> None:
         assert held.acquire()
         purging = pair.purging(source)
         purging.stopped = lambda: bool(pair.told)
-        with pytest.raises(FatalError, match="was stopped while it waited for another one"):
+        with pytest.raises(TransientError, match="was stopped while it waited for another one"):
             purging.run()
     assert left(pair) == ROWS
 

@@ -18,7 +18,7 @@ from airflow_provider_chista.archive.ledger import Stage
 from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.archive.verify import Proof
-from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.sources.locks import PurgeLock
 from tests.integration.archive.conftest import Store
 from tests.integration.support.archives import Archive, archives
@@ -251,6 +251,30 @@ def test_two_tasks_purge_one_batch_and_a_key_of_it_twice(
     assert {row[0]: row[1] for row in made.shown()}[1] == "last"
 
 
+def test_a_key_used_again_between_drain_and_seal_is_caught_up_with(archive: Callable[[str], Archive]) -> None:
+    made = archive("reused")
+    committed = made.source_keys()
+    approved(made)
+    made.purge()
+    made.drain()
+    made.engine.execute(f"INSERT INTO {made.id} VALUES (1, 'anew')")
+    with pytest.raises(FatalError, match=r"row 1 was purged, but is at the source again"):
+        made.seal()
+    keys = iter(range(2, 10))
+
+    def again() -> None:
+        """The application is always one key ahead."""
+        made.drain()
+        made.engine.execute(f"INSERT INTO {made.id} VALUES ({next(keys)}, 'anew')")
+
+    with pytest.raises(TransientError, match=r"writes purged rows of .* again while they are looked at"):
+        made.seal(catch_up=again)
+    sealed = made.seal(catch_up=made.drain)
+    assert (sealed.rows, sealed.rewritten) == (ROWS, 5)
+    assert {row[0]: row[1] for row in made.shown()}[1] == "anew"
+    made.require_nothing_lost(committed)
+
+
 @pytest.mark.parametrize("sealed", [False, True], ids=["before the seal", "after the seal"])
 def test_a_source_restored_from_a_backup_is_found_and_mended(
     archive: Callable[[str], Archive], sealed: bool
@@ -267,7 +291,7 @@ def test_a_source_restored_from_a_backup_is_found_and_mended(
     made.engine.execute(f"DELETE FROM chista.purge_log WHERE table_name = '{made.id}'")
     made.drain()
     with pytest.raises(FatalError, match=r"is at the source again and no change event says so"):
-        made.seal()
+        made.seal(catch_up=made.drain)
     with pytest.raises(FatalError, match=r"3 missing from the archive.*key 1 is missing"):
         made.verify()
     with pytest.raises(RefusedError):

@@ -15,7 +15,7 @@ from airflow_provider_chista.archive.lease import Lease
 from airflow_provider_chista.archive.ledger import Author, Stage, batch_of
 from airflow_provider_chista.archive.quarantine import open_quarantine
 from airflow_provider_chista.clickhouse import sql
-from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
+from airflow_provider_chista.errors import RefusedError, TransientError
 from airflow_provider_chista.model import TableId, Window
 from tests.integration.archive.conftest import Store
 from tests.integration.support.archives import Archive, archives
@@ -185,7 +185,7 @@ def test_a_cleared_run_seals_the_batch_that_its_killed_purge_has_left(
     first = proven(made, JANUARY)
     killed = made.purging(JANUARY, run, txn_size=10)
     killed.stopped = iter([False, False, *[True] * 100]).__next__
-    with closing(killed.source), pytest.raises(FatalError, match="was stopped after 20 rows"):
+    with closing(killed.source), pytest.raises(TransientError, match="was stopped after 20 rows"):
         killed.run()
     made.drain()
     second = proven(made, JANUARY)

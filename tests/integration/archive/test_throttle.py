@@ -19,7 +19,7 @@ from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.purgereport import PurgeReport
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.clickhouse import sql
-from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from tests.integration.archive.conftest import Store
 from tests.integration.support.archives import Archive, archives
 from tests.integration.support.engines import Connector, connector, wait_for
@@ -219,7 +219,7 @@ def test_a_kill_ends_a_pause_within_a_second_and_leaves_what_was_deleted_recorde
     assert recorded == [{"n": ROWS - made.left()}]
     asked = time.monotonic()
     made.stop.set()
-    with pytest.raises(FatalError, match="was stopped after"):
+    with pytest.raises(TransientError, match="was stopped after"):
         made.result.result(10)
     assert time.monotonic() - asked < 1.5
     made.pause(False)

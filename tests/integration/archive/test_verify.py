@@ -20,7 +20,7 @@ from airflow_provider_chista.archive.settle import DELETED, settle
 from airflow_provider_chista.canonical import parse_key, sort_key
 from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.clickhouse.types import probe
-from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.keyrange import EVERY_KEY, KeyRange
 from airflow_provider_chista.model import TableId
 from tests.integration.archive.conftest import Store
@@ -161,7 +161,7 @@ def test_a_run_that_was_stopped_goes_on_behind_the_parts_that_are_proven(pairs: 
     pair = pairs("composite", author=RUN)
     asked = iter(range(100))
     pair.stopped = lambda: next(asked) >= 4
-    with pytest.raises(FatalError, match="was stopped; run the task again to go on"):
+    with pytest.raises(TransientError, match="was stopped; run the task again to go on"):
         pair.verify(part_rows=100)
 
     pair.stopped = lambda: False
@@ -180,7 +180,7 @@ def test_nobody_goes_on_with_what_is_not_theirs(pairs: Callable[..., Pair], othe
     pair = pairs("numbers", author=Author() if other == "no run" else RUN)
     asked = iter(range(100))
     pair.stopped = lambda: next(asked) >= 4
-    with pytest.raises(FatalError, match="was stopped"):
+    with pytest.raises(TransientError, match="was stopped"):
         pair.verify(part_rows=100)
     pair.stopped = lambda: False
     if other == "another run":

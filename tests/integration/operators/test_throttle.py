@@ -16,6 +16,7 @@ from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.verify import verify
 from airflow_provider_chista.clickhouse.ddl import adopted
 from airflow_provider_chista.clickhouse.types import probe
+from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.operators.preflight import PreflightOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator, SealArchiveOperator
@@ -92,7 +93,7 @@ def test_a_variable_pauses_the_purge_and_a_kill_is_heard(
         assert left(place, pair) > 0
         asked = time.monotonic()
         task.on_kill()
-        with pytest.raises(AirflowFailException, match="was stopped after"):
+        with pytest.raises(TransientError, match="was stopped after"):
             result.result(10)
         assert time.monotonic() - asked < 1.5
     monkeypatch.delenv("AIRFLOW_VAR_CHISTA_PAUSE")

@@ -171,11 +171,23 @@ class Archive:
             restoring.source.close()
 
     def seal(
-        self, window: Window | None = None, verify_id: str | None = None, author: Author = NOBODY
+        self,
+        window: Window | None = None,
+        verify_id: str | None = None,
+        author: Author = NOBODY,
+        catch_up: Callable[[], object] | None = None,
     ) -> SealReport:
         drain, ledger = self.table_drain(), replace(self.ledger(window), author=author)
         with self.engine.source("purge") as source:
-            return Seal(source, self.manifests(), ledger, drain.topic, drain.purge_log_topic, verify_id).run()
+            return Seal(
+                source,
+                self.manifests(),
+                ledger,
+                drain.topic,
+                drain.purge_log_topic,
+                verify_id,
+                catch_up=catch_up,
+            ).run()
 
     def audit(self, caught_up: bool = True, **options: Any) -> TableReport:
         def catch_up() -> None:

@@ -72,13 +72,13 @@ KEYS = [
     ("archives:", "defaults: {connector: x}\narchives:", "1:12: connector cannot be a default; each archive has its own"),
     ("archives:", "version: 1\narchives:", "1:1: version is not known here; known are defaults, archives"),
     ("purge_conn_id: p", "kafka_conn_id: p", "2:3: the archive orders lacks purge_conn_id; add it, here or in defaults, or"),
-    ("connector: orders", "slot: orders", "2:3: the archive orders lacks connector; add it"),
+    ("capture_conn_id: c", "slot: orders", "2:3: the archive orders lacks capture_conn_id; add it, here or in defaults"),
     (TARGET, "method: rows", "10:9: a table lacks target; add it"),
     ("archives:", "defaults:", "1:1: the file lacks archives; add it"),
 ]  # fmt: skip
 
 ONLY_WHEN_LOADED = (
     "every day", "02-30", "9999999999", "0 days", "at night", "rows_per_second", "connector: a", "5: days", "? [",
-    "connector: more", "kafka_conn_id: p",
+    "connector: more", "kafka_conn_id: p", "slot: orders",
 )  # fmt: skip
 """What a schema cannot know: expressions, dates, bounds of the throttle, keys that stand twice, what the defaults have."""

@@ -58,7 +58,6 @@ def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file(error
         "13:9: purges is not known here",
         "14:17: repair is 2",
         "15:3: the archive lines lacks capture_conn_id",
-        "15:3: the archive lines lacks topic_prefix",
         "16:21: ${NOWHERE_SET} is not set where Airflow parses this file",
         "17:16: connector 'orders' is taken by another archive in line 6",
         "18:13: tables is an empty list",
@@ -93,6 +92,19 @@ def test_names_that_two_archives_must_not_share(errors: Errors, shared: str, err
         for line in GOOD.splitlines(keepends=True)[1:]
     )
     assert errors(GOOD + second) == [error]
+
+
+def test_the_name_that_an_archive_takes_by_default_is_taken_too(errors: Errors) -> None:
+    second = (
+        GOOD.removeprefix("archives:\n")
+        .replace("  orders:", "  lines:")
+        .replace("archive.orders", "archive.lines")
+    )
+    first = GOOD.replace("    connector: orders\n    topic_prefix: orders\n", "")
+    assert [each.partition(";")[0] for each in errors(first + second)] == [
+        "15:16: connector 'orders' is taken by another archive in line 2",
+        "16:19: topic_prefix 'orders' is taken by another archive in line 2",
+    ]
 
 
 def test_two_tables_of_an_archive_need_two_task_groups(errors: Errors) -> None:

@@ -122,6 +122,33 @@ def test_a_way_of_the_snapshot_that_cannot_be_is_refused(
         )  # fmt: skip
 
 
+def test_connector_and_topics_are_named_after_the_dag_by_default() -> None:
+    made = archive_dag(
+        "shop-1", tables=[ArchiveTable("a.b", "c.b", purge=False)], source_conn_id="s", capture_conn_id="k"
+    )
+    register = made.task_dict["register_connector"]
+    assert (register.connector, register.topic_prefix) == ("shop-1", "shop-1")
+    assert made.task_dict["preflight"].slot == "chista_shop_1"
+    assert not any("purge" in task for task in made.task_dict)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"dag_id": "läden"}, "topic_prefix is 'läden'; give one of letters"),
+        ({"dag_id": "d", "topic_prefix": "a b"}, "topic_prefix is 'a b'; give one of letters"),
+        (
+            {"dag_id": "d", "purge": True},
+            "purge_conn_id is missing, and these are to be purged: a.b; give it, or purge=False",
+        ),
+    ],
+)
+def test_what_the_defaults_cannot_give_is_refused(given: dict[str, Any], message: str) -> None:
+    tables = [ArchiveTable("a.b", "c.b", purge=given.pop("purge", False))]
+    with pytest.raises(FatalError, match=re.escape(message)):
+        archive_dag(tables=tables, source_conn_id="s", capture_conn_id="k", **given)
+
+
 @EVERY_ARCHIVE
 def test_only_the_direct_child_of_the_approval_deletes(bag: DagBag, dag_id: str) -> None:
     """Airflow skips the children of a rejected approval; everything behind has the trigger rule all_success."""
