@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow.sdk import Context
@@ -15,6 +16,7 @@ from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import TableOperator, task_name
 
 _LOG_SECONDS = 5.0
@@ -107,6 +109,7 @@ class DrainTopicOperator(TableOperator):
             dead_letter_share=self.max_dead_letter_share,
             patience=self.patience,
         )
+        started, meter = time.monotonic(), metrics.Meter.of(context, name, target)
         with airflow_errors(), self.connections.opened() as services:
             table = FollowedTable(
                 lambda: services.source.catalogue(name),
@@ -130,15 +133,42 @@ class DrainTopicOperator(TableOperator):
                 partitions=self.partitions,
                 avro=services.avro,
                 stopped=self._stop.is_set,
-                progress=_Progress(self.log.info),
             )
+            drain.progress = Batches(drain.topic, meter, _Progress(self.log.info))
             barrier = Barrier.from_json(self.barrier) if self.barrier is not None else None
             follow = float(self.follow_seconds)
             summary = Follower(drain, self._stop.wait).run(follow) if follow else drain.run(barrier)
             if self._stop.is_set():
                 raise TransientError(f"the drain of {drain.topic} was stopped; what was drained is recorded")
+        meter.gauge(metrics.DRAIN_LAG, summary["remaining"])
+        meter.took(metrics.DRAIN_DURATION, time.monotonic() - started)
         self.log.info("drained %s into %s: %s", drain.topic, target, summary)
         return summary
+
+
+class Batches:
+    """Tells of each micro-batch of a task, which may drain the topic many times, and the purge log before it."""
+
+    def __init__(
+        self, topic: str, meter: metrics.Meter, show: Callable[[DrainReport], None] = lambda report: None
+    ) -> None:
+        self._topic, self._meter, self._show = topic, meter, show
+        self._before: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+
+    def __call__(self, report: DrainReport) -> None:
+        """Take the report behind a micro-batch."""
+        self._show(report)
+        if report.topic != self._topic:
+            return
+        if report.counts is not self._counts:
+            # Another drain. One that goes on behind a change of the columns goes on with the same counts.
+            self._before += self._counts
+            self._counts = report.counts
+        counts = self._before + self._counts
+        self._meter.total(metrics.DRAIN_RECORDS, counts.total())
+        self._meter.total(metrics.DRAIN_DEAD_LETTERS, counts["dead"])
+        self._meter.gauge(metrics.DRAIN_LAG, report.remaining)
 
 
 class _Progress:

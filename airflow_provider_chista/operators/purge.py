@@ -19,6 +19,7 @@ from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import TableId, describe
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
 from airflow_provider_chista.sources.base import Source
 from airflow_provider_chista.sources.partitions import PartitionAction
@@ -136,6 +137,13 @@ class PurgeSourceOperator(WindowOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Purge."""
         name, target = self.ids
+        meter = metrics.Meter.of(context, name, target)
+
+        def progress(report: PurgeReport) -> None:
+            self._progress(report)
+            meter.total(metrics.PURGE_DELETED, report.deleted - report.deleted_before)
+            meter.total(metrics.PURGE_SKIPPED, report.skipped.total() - report.skipped_before)
+
         with airflow_errors(), self.connections.opened() as services:
             options = self._options(context)
             window = self.window(context)
@@ -155,12 +163,15 @@ class PurgeSourceOperator(WindowOperator):
                 options,
                 self.verify_id,
                 stopped=self._stop.is_set,
-                progress=self._progress,
+                progress=progress,
                 replicas={conn_id: services.opened_source(conn_id) for conn_id in self.lag_conn_ids},
                 sentinel=self._paused_by_variable,
                 told=self.log.info,
                 configured=lambda connector: configured(services.connect, connector, name),
             ).run()
+            if not options.dry_run:
+                progress(report)  # with what was recorded behind the last chunk
+                meter.took(metrics.PURGE_DURATION, report.seconds)
             summary = report.summary() | {"space": self._space(services.source, name)}
         if report.partitions:
             done = f"would {options.partition_action}" if options.dry_run else options.partition_action

@@ -20,6 +20,7 @@ from airflow_provider_chista.archive.restore import (
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Connections
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
 
 
@@ -77,6 +78,13 @@ class RestoreRowsOperator(WindowOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore."""
         name, target = self.ids
+        meter = metrics.Meter.of(context, name, target)
+
+        def progress(report: RestoreReport) -> None:
+            self._progress(report)
+            if not report.dry_run:
+                meter.total(metrics.RESTORE_ROWS, report.restored)
+
         with airflow_errors(), self.connections.opened() as services:
             selection = self._selection(context)
             options = RestoreOptions(
@@ -95,7 +103,7 @@ class RestoreRowsOperator(WindowOperator):
                 selection,
                 options,
                 stopped=self._stop.is_set,
-                progress=self._progress,
+                progress=progress,
             ).run()
         if options.dry_run:
             context["ti"].xcom_push("restore", report.summary())
