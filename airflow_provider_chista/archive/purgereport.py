@@ -89,6 +89,16 @@ class PurgeReport:
     throttled_seconds: float = 0.0
 
     @property
+    def done(self) -> int:
+        """Rows of the batch that were decided on, by any try."""
+        return self.deleted + self.skipped.total()
+
+    @property
+    def done_before(self) -> int:
+        """Those of earlier tries."""
+        return self.deleted_before + self.skipped_before
+
+    @property
     def unfinished(self) -> bool:
         """Whether rows of the batch are left, for a run that goes on with it."""
         return self.ended in (Verdict.LIMIT, Verdict.RUN_TIME)

@@ -15,6 +15,7 @@ from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
+from airflow_provider_chista.operators.progress import Reporter
 
 
 class VerifyArchiveOperator(WindowOperator):
@@ -99,7 +100,8 @@ class VerifyArchiveOperator(WindowOperator):
         """Verify, or check."""
         name, target = self.ids
         meter = metrics.Meter.of(context, name, target)
-        with airflow_errors(), self.connections.opened() as services:
+        shown = Reporter(context, "verify", self.log)
+        with airflow_errors(), shown, self.connections.opened() as services:
             options = comparison(
                 mode=self.mode,
                 sample=self.sample,
@@ -129,6 +131,7 @@ class VerifyArchiveOperator(WindowOperator):
                     timeout=self.catch_up_timeout,
                     stopped=self._stop.is_set,
                     log=self.log.info,
+                    progress=shown.show,
                 )
             except MismatchError as error:
                 meter.total(metrics.VERIFY_DIFFERING, error.rows)

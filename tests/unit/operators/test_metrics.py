@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from airflow_provider_chista.archive.report import DrainReport
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.drain import Batches
 from airflow_provider_chista.operators.metrics import METRICS, Kind, Meter
+from airflow_provider_chista.operators.progress import Reporter
 from tests.unit.operators.statsd import receiving
 
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="shop", task_id="orders.drain")}
@@ -82,7 +84,9 @@ def test_what_goes_wrong_with_a_metric_does_not_reach_the_task() -> None:
 
 
 def test_records_are_counted_once_over_all_drains_of_a_task_and_without_the_purge_log() -> None:
-    batches = Batches("p.shop.orders", meter())
+    log: Any = logging.getLogger("tests")
+    context: Any = {"ti": SimpleNamespace(try_number=1)}
+    batches = Batches("p.shop.orders", meter(), Reporter(context, "drain", log, unit="records"))
     first = DrainReport("p.shop.orders", "archive.orders", next_offsets={0: 40}, ends={0: 100})
     first.counts = Counter(c=38, dead=2)
     changed = DrainReport("p.shop.orders", "archive.orders", next_offsets={0: 60}, ends={0: 100})
@@ -95,6 +99,7 @@ def test_records_are_counted_once_over_all_drains_of_a_task_and_without_the_purg
         first.counts.update(c=20)  # the drain goes on behind a change of the columns
         batches(changed)
         batches(later)  # the next drain of a follower
+        batches.ended(0)
         assert server.lines() == [
             "airflow.chista.drain.records:40|c",
             "airflow.chista.drain.dead_letters:2|c",
@@ -102,6 +107,7 @@ def test_records_are_counted_once_over_all_drains_of_a_task_and_without_the_purg
             "airflow.chista.drain.records:20|c",
             "airflow.chista.drain.lag:40|g",
             "airflow.chista.drain.records:100|c",
+            "airflow.chista.drain.lag:0|g",
             "airflow.chista.drain.lag:0|g",
         ]
 
