@@ -21,7 +21,14 @@ class TransientError(ChistaError):
 
 
 class MismatchError(FatalError):
-    """Rows differ between the source and the archive; they are in the state table ``mismatches``."""
+    """Rows differ between the source and the archive; they are in the state table ``mismatches``.
+
+    :param rows: how many.
+    """
+
+    def __init__(self, message: str, rows: int) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class RefusedError(FatalError):

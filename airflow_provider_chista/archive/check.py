@@ -21,6 +21,7 @@ from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
 from airflow_provider_chista.archive.parts import PART_ROWS, cut, share_out
+from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.settle import recover_all
 from airflow_provider_chista.canonical import parse_key, sort_key
 from airflow_provider_chista.errors import FatalError, TransientError
@@ -125,17 +126,19 @@ def check(
     catch_up: Callable[[], None],
     stopped: Callable[[], bool] = lambda: False,
     log: Callable[[str], None] = lambda text: None,
+    progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Check:
     """Compare rows of the window, or given keys, without a proof.
 
     :param catch_up: brings the archive to the source's present state; called when a comparison differs, and once more before
         rows count as different (``archive/confirm.py``).
     :param stopped: asked before each part; True ends the run.
+    :param progress: called with each part that was compared; what is left is estimated by the parts before.
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
     :raises TransientError: the application changed rows during each comparison.
     """
-    return _Checking(source, manifests, ledger, window, options, catch_up, stopped, log).run()
+    return _Checking(source, manifests, ledger, window, options, catch_up, stopped, log, progress).run()
 
 
 _Part = KeyRange | tuple[str, ...]
@@ -152,6 +155,7 @@ class _Checking:
     catch_up: Callable[[], None]
     stopped: Callable[[], bool]
     log: Callable[[str], None]
+    progress: Callable[[Progress], None]
     verify_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     pending: list[_Part] = field(default_factory=list)
     counted: dict[_Part, int] = field(default_factory=dict)
@@ -218,7 +222,7 @@ class _Checking:
         # What a killed purge has deleted is no difference.
         recover_all(self.source, self.manifests, self.ledger)
         found, left = Differences(), []
-        outcomes = share_out(self._part, self.pending, self.options.parallel)
+        outcomes = share_out(self._told, self.pending, self.options.parallel)
         for part, differences in zip(self.pending, outcomes, strict=True):
             if differences.extra:
                 extra = [key for key, finding in differences.keys.items() if finding == "extra"]
@@ -230,6 +234,14 @@ class _Checking:
                 self.digests[part] = self.source.digest(self.manifests.table, self.window, part)
         self.pending = left
         return found
+
+    def _told(self, part: _Part) -> Differences:
+        """As :meth:`_part`, and tells how far the check is; parts are worked on side by side."""
+        differences, counted = self._part(part), dict(self.counted)
+        rows = sum(counted.values())
+        left = round(rows / len(counted) * sum(each not in counted for each in self.pending))
+        self.progress(Progress(str(self.manifests.table.id), rows, left))
+        return differences
 
     def _part(self, part: _Part) -> Differences:
         if self.stopped():

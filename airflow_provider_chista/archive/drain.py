@@ -88,7 +88,11 @@ class Drain:
         if not start.begun:
             positions.record(self.control, self.target, state, start.generation, start.next_offsets)
         report = DrainReport(
-            state.name, self.target, start.generation, next_offsets={p: start.next_offsets[p] for p in ends}
+            state.name,
+            self.target,
+            start.generation,
+            next_offsets={p: start.next_offsets[p] for p in ends},
+            ends=dict(ends),
         )
         if before:
             report.counts, report.bytes = before.counts, before.bytes
@@ -111,7 +115,6 @@ class Drain:
             self._copy(writer, {p: (report.next_offsets[p], end) for p, end in ends.items()}, started)
         finally:
             report.seconds = time.monotonic() - started
-            report.remaining = sum(max(0, end - report.next_offsets[p]) for p, end in ends.items())
         if report.remaining == 0:
             report.ended = REACHED_END
         self._require_few_dead(report)

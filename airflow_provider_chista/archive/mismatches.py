@@ -99,7 +99,8 @@ class Mismatches:
         return MismatchError(
             f"{archived.table.id} and its archive {archived.target} differ in {describe(ledger.window)}: {differences} "
             f"({rows} rows at the source). {'; '.join(examples)}. See the state table mismatches, verify_id {verify_id}. "
-            "Nothing will be purged"
+            "Nothing will be purged",
+            differences.total,
         )
 
     def _shown(self, values: Sequence[str | None] | None) -> list[str | None]:

@@ -53,7 +53,7 @@ class Purge:
     :param inspector: the source as the verify user, who sees foreign keys, triggers, sessions and standbys.
     :param verify_id: the proof to purge by; None: the window's newest.
     :param stopped: asked between transactions; True ends the run, which can be continued.
-    :param progress: called after each chunk with the report so far.
+    :param progress: called after each chunk, and each partition, with the report so far.
     :param replicas: replicas whose lag counts, by name; none: those that the source knows.
     :param sentinel: asked between transactions; a text pauses the run, and is the reason.
     :param told: takes a line when a reason to pause appears, changes or is gone.
@@ -111,6 +111,8 @@ class Purge:
         proof = self._admitted(self.verify_id)
         batch_id = batch_of(proof.verify_id)
         report = PurgeReport(batch_id, proof.verify_id, proof.rows, dry_run=self.options.dry_run)
+        self._count(report)
+        report.deleted_before, report.skipped_before = report.deleted, report.skipped.total()
         if self.options.dry_run:
             report.ended = "dry_run"
             report.partitions = [str(each.id) for each in self._partitions()]

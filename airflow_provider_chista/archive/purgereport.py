@@ -67,6 +67,7 @@ class PurgeReport:
     """Outcome of a batch.
 
     :param proven: rows of the manifest; :param deleted: rows deleted at the source; :param skipped: by reason.
+    :param deleted_before: rows of them that earlier tries had deleted and recorded; :param skipped_before: or skipped.
     :param ended: why the run ended: ``finished``, ``limit``, ``run_time``, ``dry_run``, or ``sealed`` when it was before.
     :param partitions: those that were removed, or would be by a dry run, by name.
     :param throttled: paused seconds by factor; of factors that held at once each counts.
@@ -78,12 +79,24 @@ class PurgeReport:
     proven: int
     deleted: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    deleted_before: int = 0
+    skipped_before: int = 0
     seconds: float = 0.0
     dry_run: bool = False
     ended: str = FINISHED
     partitions: list[str] = field(default_factory=list)
     throttled: dict[str, float] = field(default_factory=dict)
     throttled_seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Rows of the batch that were decided on, by any try."""
+        return self.deleted + self.skipped.total()
+
+    @property
+    def done_before(self) -> int:
+        """Those of earlier tries."""
+        return self.deleted_before + self.skipped_before
 
     @property
     def unfinished(self) -> bool:

@@ -55,8 +55,7 @@ class DrainReport:
     :param bytes: bytes of their keys and values.
     :param seconds: wall clock seconds.
     :param ended: why it ended, in words.
-    :param next_offsets: recorded position per partition.
-    :param remaining: offsets between the positions and the ends.
+    :param next_offsets: recorded position per partition; :param ends: offsets that the drain works towards, per partition.
     """
 
     topic: str
@@ -67,7 +66,17 @@ class DrainReport:
     seconds: float = 0.0
     ended: str = ""
     next_offsets: dict[int, int] = field(default_factory=dict)
-    remaining: int = 0
+    ends: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> dict[int, int]:
+        """Offsets between position and end, per partition."""
+        return {p: max(0, end - self.next_offsets[p]) for p, end in sorted(self.ends.items())}
+
+    @property
+    def remaining(self) -> int:
+        """Offsets between the positions and the ends."""
+        return sum(self.left.values())
 
     @property
     def records(self) -> int:

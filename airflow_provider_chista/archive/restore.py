@@ -142,7 +142,7 @@ class Restore:
     :param source: the source as the restore user, who inserts.
     :param ledger: of the selection's window; of the whole table for keys and batches.
     :param stopped: asked between transactions; True ends the run, which can be repeated.
-    :param progress: called after each page with the report so far.
+    :param progress: called after each transaction with the report so far.
     """
 
     source: Source
@@ -256,7 +256,7 @@ class Restore:
                             f"the restore was stopped after {report.restored} rows; run the task again to go on"
                         )
                     report.add(self._sub_batch(part))
-                self.progress(report)
+                    self.progress(report)
             finished = True
         finally:
             report.seconds = time.monotonic() - started

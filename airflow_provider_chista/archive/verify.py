@@ -30,6 +30,7 @@ from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.mismatches import Mismatches
 from airflow_provider_chista.archive.parts import PART_ROWS, cut, share_out
+from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.repair import CHUNK, Repair
 from airflow_provider_chista.archive.settle import recover_all
 from airflow_provider_chista.errors import FatalError, TransientError
@@ -98,6 +99,7 @@ def verify(
     stopped: Callable[[], bool] = lambda: False,
     evidence: Mapping[str, str] = MappingProxyType({}),
     log: Callable[[str], None] = lambda text: None,
+    progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Proof:
     """Prove that the archive holds every row of the window exactly as the source has it.
 
@@ -105,12 +107,22 @@ def verify(
         rows count as different (``archive/confirm.py``).
     :param stopped: asked between lists of rows; True ends the run, which can be continued by the same Airflow run.
     :param evidence: what else the ledger keeps with the proof (``archive/connector.py``).
+    :param progress: called with each list of rows that the source has hashed; what is left is estimated by the parts before.
     :raises FatalError: rows still differ; the message counts them and names the first with their columns. All (up to
         1,000) are in the state table ``mismatches``.
     :raises TransientError: the application changed rows of the window during each comparison.
     """
     verification = Verification(
-        source, manifests, ledger, window, catch_up, options or VerifyOptions(), stopped, log, evidence
+        source,
+        manifests,
+        ledger,
+        window,
+        catch_up,
+        options or VerifyOptions(),
+        stopped,
+        log,
+        evidence,
+        progress,
     )
     return verification.run()
 
@@ -122,6 +134,7 @@ class Verification:
     :param catch_up: as of :func:`verify`; :param stopped: as of :func:`verify`.
     :param verify_id: of the manifest; :param ranges: its parts; :param pending: parts that are not proven, by number.
     :param frozen: parts of which the manifest may have rows; :param counted: rows that the source had, by part.
+    :param hashed: rows that the source has hashed in the comparison of now, by part.
     :param refused: by row key, why it could not be repaired.
     """
 
@@ -134,11 +147,13 @@ class Verification:
     stopped: Callable[[], bool]
     log: Callable[[str], None]
     evidence: Mapping[str, str]
+    progress: Callable[[Progress], None]
     verify_id: str = ""
     ranges: Sequence[KeyRange] = ()
     pending: list[int] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
     counted: dict[int, int] = field(default_factory=dict)
+    hashed: dict[int, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Proof:
@@ -207,7 +222,7 @@ class Verification:
     def _summed(self, part: int) -> bool:
         """Freeze one part and compare it by blocks; the source hashes while ClickHouse does. Whether it is equal."""
         rows = self.source.hashes(self.manifests.table, self.window, BLOCK, keys=self.ranges[part])
-        with read_ahead(block_digests(self._unless_stopped(rows)), 0) as digests:
+        with read_ahead(block_digests(self._unless_stopped(rows, part)), 0) as digests:
             self._freeze(part)
             there = self.manifests.block_digests(self.verify_id, part, BLOCK)
             here = list(digests)
@@ -243,7 +258,7 @@ class Verification:
         """Freeze one part again, without what is known to be purged, and compare it row by row."""
         manifests = self.manifests
         rows = self.source.hashes(manifests.table, self.window, BLOCK, keys=self.ranges[part])
-        with read_ahead(self._unless_stopped(rows)) as ahead:
+        with read_ahead(self._unless_stopped(rows, part)) as ahead:
             self._freeze(part)
             # Before the comparison, which keeps few of the keys that differ.
             manifests.strike_purged(self.verify_id)
@@ -265,7 +280,17 @@ class Verification:
                 "verified_parts", [{"verify_id": self.verify_id, "part": part, "rows": self.counted[part]}]
             )
 
-    def _unless_stopped(self, rows: Generator[list[Pair], None, None]) -> Iterator[list[Pair]]:
+    def _tell(self) -> None:
+        """Tell how far the comparison is; parts are worked on side by side."""
+        counted, hashed = dict(self.counted), dict(self.hashed)
+        left: int | None = None
+        if counted:
+            usual = sum(counted.values()) // len(counted)
+            left = sum(max(0, counted.get(part, usual) - hashed.get(part, 0)) for part in self.pending)
+        self.progress(Progress(str(self.manifests.table.id), sum(hashed.values()), left))
+
+    def _unless_stopped(self, rows: Generator[list[Pair], None, None], part: int) -> Iterator[list[Pair]]:
+        self.hashed[part] = 0
         # Closed here: an error that is raised keeps the frames, and with them the source's transaction.
         with closing(rows):
             for chunk in rows:
@@ -274,6 +299,8 @@ class Verification:
                         f"the verification {self.verify_id} of {describe(self.window)} was stopped; run the task again to go "
                         "on"
                     )
+                self.hashed[part] += len(chunk)
+                self._tell()
                 yield chunk
 
     def _proven(self, started: float) -> Proof:

@@ -17,6 +17,7 @@ from airflow_provider_chista.archive.connector import evidence
 from airflow_provider_chista.archive.ledger import Author, Ledger
 from airflow_provider_chista.archive.manifest import Manifests
 from airflow_provider_chista.archive.preflight import ArchivePlan, PreflightReport, preflight
+from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
@@ -208,6 +209,7 @@ class Services:
         timeout: float,
         stopped: Callable[[], bool],
         log: Callable[[str], None],
+        progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Proof | Check:
         """Prove a window, or check a part of it, after the archive has followed the source's columns.
 
@@ -232,12 +234,13 @@ class Services:
 
         if isinstance(options, CheckOptions):
             return check(
-                self.source, manifests, ledger, window, options, catch_up=catch_up, stopped=stopped, log=log
-            )
+                self.source, manifests, ledger, window, options,
+                catch_up=catch_up, stopped=stopped, log=log, progress=progress,
+            )  # fmt: skip
         known = {} if connector is None else evidence(self.connect, connector, name)
         return verify(
             self.source, manifests, ledger, window,
-            options=options, catch_up=catch_up, evidence=known, stopped=stopped, log=log,
+            options=options, catch_up=catch_up, evidence=known, stopped=stopped, log=log, progress=progress,
         )  # fmt: skip
 
     def preflight(

@@ -17,6 +17,7 @@ from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Services
 from airflow_provider_chista.model import TableId
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import ArchiveOperator, author
 
 
@@ -81,10 +82,13 @@ class AuditArchiveOperator(ArchiveOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Audit."""
         with airflow_errors(), self.connections.opened() as services:
-            report = audit(self._tables(services), partial(self._audit, context, services))
+            tables = self._tables(services)
+            report = audit(tables, partial(self._audit, context, services))
             context["ti"].xcom_push("audit", report.summary())
             for table in report.tables:
                 self.log.info("audited %s: %s", table.target, table.summary())
+                meter = metrics.Meter.of(context, tables[TableId.parse(table.target)], table.target)
+                meter.gauge(metrics.AUDIT_FINDINGS, len(table.findings))
             report.require_sound()
         return report.summary()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Context
@@ -11,13 +12,15 @@ from airflow.sdk import Context
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.catchup import TableDrain
 from airflow_provider_chista.archive.follow import FollowedTable, Follower
+from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import TableOperator, task_name
+from airflow_provider_chista.operators.progress import Reporter
 
-_LOG_SECONDS = 5.0
 _DEFAULTS = DrainLimits()
 
 
@@ -107,7 +110,9 @@ class DrainTopicOperator(TableOperator):
             dead_letter_share=self.max_dead_letter_share,
             patience=self.patience,
         )
-        with airflow_errors(), self.connections.opened() as services:
+        started, meter = time.monotonic(), metrics.Meter.of(context, name, target)
+        shown = Reporter(context, "drain", self.log, unit="records")
+        with airflow_errors(), shown, self.connections.opened() as services:
             table = FollowedTable(
                 lambda: services.source.catalogue(name),
                 lambda source, lacking: services.follow(source, target, lacking),
@@ -130,27 +135,45 @@ class DrainTopicOperator(TableOperator):
                 partitions=self.partitions,
                 avro=services.avro,
                 stopped=self._stop.is_set,
-                progress=_Progress(self.log.info),
             )
+            drain.progress = batches = Batches(drain.topic, meter, shown)
             barrier = Barrier.from_json(self.barrier) if self.barrier is not None else None
             follow = float(self.follow_seconds)
             summary = Follower(drain, self._stop.wait).run(follow) if follow else drain.run(barrier)
+            batches.ended(summary["remaining"])
             if self._stop.is_set():
                 raise TransientError(f"the drain of {drain.topic} was stopped; what was drained is recorded")
+        meter.took(metrics.DRAIN_DURATION, time.monotonic() - started)
         self.log.info("drained %s into %s: %s", drain.topic, target, summary)
         return summary
 
 
-class _Progress:
-    """Logs a drain's progress, at most every five seconds."""
+class Batches:
+    """Tells of each micro-batch of a task, which may drain the topic many times, and the purge log before it."""
 
-    def __init__(self, log: Any) -> None:
-        self._log = log
-        self._started = self._logged = time.monotonic()
+    def __init__(self, topic: str, meter: metrics.Meter, shown: Reporter) -> None:
+        self._topic, self._meter, self._shown = topic, meter, shown
+        self._before: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def __call__(self, report: DrainReport) -> None:
-        now = time.monotonic()
-        if now - self._logged >= _LOG_SECONDS:
-            rate = report.records / (now - self._started)
-            self._log("%s: %d records so far, %.0f records/s", report.topic, report.records, rate)
-            self._logged = now
+        """Take the report behind a micro-batch."""
+        if report.topic != self._topic:
+            self._shown.show(Progress(report.topic, report.records, report.remaining))
+            return
+        if report.counts is not self._counts:
+            # Another drain. One that goes on behind a change of the columns goes on with the same counts.
+            self._before += self._counts
+            self._counts = report.counts
+        self._tell(report.remaining, report.left if len(report.ends) > 1 else {})
+
+    def ended(self, remaining: int) -> None:
+        """Take what is left at the end; the last offsets of a topic may have no record, and so no micro-batch."""
+        self._tell(remaining, {})
+
+    def _tell(self, remaining: int, left: Mapping[int, int]) -> None:
+        counts = self._before + self._counts
+        self._meter.total(metrics.DRAIN_RECORDS, counts.total())
+        self._meter.total(metrics.DRAIN_DEAD_LETTERS, counts["dead"])
+        self._meter.gauge(metrics.DRAIN_LAG, remaining)
+        self._shown.show(Progress(self._topic, counts.total(), remaining, left))

@@ -10,6 +10,7 @@ from airflow.sdk import Context, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_chista.archive.connector import configured
+from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.purgereport import PurgeMethod, PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.seal import Seal
@@ -19,7 +20,9 @@ from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import TableId, describe
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
+from airflow_provider_chista.operators.progress import Reporter
 from airflow_provider_chista.sources.base import Source
 from airflow_provider_chista.sources.partitions import PartitionAction
 
@@ -136,7 +139,14 @@ class PurgeSourceOperator(WindowOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Purge."""
         name, target = self.ids
-        with airflow_errors(), self.connections.opened() as services:
+        meter, shown = metrics.Meter.of(context, name, target), Reporter(context, "purge", self.log)
+
+        def progress(report: PurgeReport) -> None:
+            shown.show(Progress(str(name), report.done - report.done_before, report.proven - report.done))
+            meter.total(metrics.PURGE_DELETED, report.deleted - report.deleted_before)
+            meter.total(metrics.PURGE_SKIPPED, report.skipped.total() - report.skipped_before)
+
+        with airflow_errors(), shown, self.connections.opened() as services:
             options = self._options(context)
             window = self.window(context)
             table = services.archived(name, target)
@@ -155,12 +165,15 @@ class PurgeSourceOperator(WindowOperator):
                 options,
                 self.verify_id,
                 stopped=self._stop.is_set,
-                progress=self._progress,
+                progress=progress,
                 replicas={conn_id: services.opened_source(conn_id) for conn_id in self.lag_conn_ids},
                 sentinel=self._paused_by_variable,
                 told=self.log.info,
                 configured=lambda connector: configured(services.connect, connector, name),
             ).run()
+            if not options.dry_run:
+                progress(report)  # with what was recorded behind the last chunk
+                meter.took(metrics.PURGE_DURATION, report.seconds)
             summary = report.summary() | {"space": self._space(services.source, name)}
         if report.partitions:
             done = f"would {options.partition_action}" if options.dry_run else options.partition_action
@@ -220,11 +233,6 @@ class PurgeSourceOperator(WindowOperator):
         if value is None or str(value).strip().lower() in _OFF:
             return None
         return f"the Airflow Variable {self.sentinel} is {str(value)!r}"
-
-    def _progress(self, report: PurgeReport) -> None:
-        self.log.info(
-            "%d of %d rows deleted, %d skipped", report.deleted, report.proven, report.skipped.total()
-        )
 
 
 class SealArchiveOperator(WindowOperator):

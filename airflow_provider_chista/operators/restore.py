@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.restore import (
     Conflicts,
     Restore,
@@ -20,7 +21,9 @@ from airflow_provider_chista.archive.restore import (
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Connections
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
+from airflow_provider_chista.operators.progress import Reporter
 
 
 class RestoreRowsOperator(WindowOperator):
@@ -77,7 +80,15 @@ class RestoreRowsOperator(WindowOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore."""
         name, target = self.ids
-        with airflow_errors(), self.connections.opened() as services:
+        meter, shown = metrics.Meter.of(context, name, target), Reporter(context, "restore", self.log)
+
+        def progress(report: RestoreReport) -> None:
+            done = report.restored + report.already_there + report.conflicts
+            shown.show(Progress(str(name), done, report.selected - done))
+            if not report.dry_run:
+                meter.total(metrics.RESTORE_ROWS, report.restored)
+
+        with airflow_errors(), shown, self.connections.opened() as services:
             selection = self._selection(context)
             options = RestoreOptions(
                 conflicts=_conflicts(self.conflicts),
@@ -95,7 +106,7 @@ class RestoreRowsOperator(WindowOperator):
                 selection,
                 options,
                 stopped=self._stop.is_set,
-                progress=self._progress,
+                progress=progress,
             ).run()
         if options.dry_run:
             context["ti"].xcom_push("restore", report.summary())
@@ -111,12 +122,6 @@ class RestoreRowsOperator(WindowOperator):
         given = (self.window_start, self.window_end, params.get("window_start"), params.get("window_end"))
         # Never the run's data interval: a restore happens by choice.
         return Selection(self.window(context) if any(given) else None, row_keys, batch_id)
-
-    def _progress(self, report: RestoreReport) -> None:
-        self.log.info(
-            "%d rows restored, %d already there, %d conflicts, of %d",
-            report.restored, report.already_there, report.conflicts, report.selected,
-        )  # fmt: skip
 
 
 def _conflicts(text: str) -> Conflicts:

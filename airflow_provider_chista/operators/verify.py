@@ -10,9 +10,12 @@ from airflow.sdk import Context
 from airflow_provider_chista.archive.check import CheckOptions
 from airflow_provider_chista.archive.comparison import comparison
 from airflow_provider_chista.archive.verify import Proof
+from airflow_provider_chista.errors import MismatchError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import Window, describe
+from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
+from airflow_provider_chista.operators.progress import Reporter
 
 
 class VerifyArchiveOperator(WindowOperator):
@@ -96,7 +99,9 @@ class VerifyArchiveOperator(WindowOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Verify, or check."""
         name, target = self.ids
-        with airflow_errors(), self.connections.opened() as services:
+        meter = metrics.Meter.of(context, name, target)
+        shown = Reporter(context, "verify", self.log)
+        with airflow_errors(), shown, self.connections.opened() as services:
             options = comparison(
                 mode=self.mode,
                 sample=self.sample,
@@ -114,18 +119,25 @@ class VerifyArchiveOperator(WindowOperator):
             window = None if by_keys and self.time_column is None else self.window(context)
             part = f", {options.mode} {options.chosen}".rstrip() if isinstance(options, CheckOptions) else ""
             self.log.info("verifying %s%s of %s against %s", describe(window), part, name, target)
-            found = services.compare(
-                name,
-                target,
-                window,
-                options,
-                author(context),
-                connector=self.connector,
-                topic_prefix=self.topic_prefix,
-                timeout=self.catch_up_timeout,
-                stopped=self._stop.is_set,
-                log=self.log.info,
-            )
+            try:
+                found = services.compare(
+                    name,
+                    target,
+                    window,
+                    options,
+                    author(context),
+                    connector=self.connector,
+                    topic_prefix=self.topic_prefix,
+                    timeout=self.catch_up_timeout,
+                    stopped=self._stop.is_set,
+                    log=self.log.info,
+                    progress=shown.show,
+                )
+            except MismatchError as error:
+                meter.total(metrics.VERIFY_DIFFERING, error.rows)
+                raise
+            meter.total(metrics.VERIFY_ROWS, found.rows)
+            meter.took(metrics.VERIFY_DURATION, found.seconds)
             if isinstance(found, Proof):
                 self._tell(found, window)
             else:

@@ -40,7 +40,7 @@ def test_the_exit_code_is_what_the_command_returns(code: int) -> None:
 @pytest.mark.parametrize(
     ("raised", "code"),
     [
-        (MismatchError("differs"), 1),
+        (MismatchError("differs", 1), 1),
         (FatalError("is wrong"), 2),
         (TransientError("does not answer"), 2),
         (AirflowNotFoundException("isn't defined"), 2),

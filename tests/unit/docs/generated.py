@@ -39,6 +39,7 @@ from airflow_provider_chista.debezium.settings import (
 )
 from airflow_provider_chista.hooks.kafka import REQUIRED
 from airflow_provider_chista.model import TableId
+from airflow_provider_chista.operators.metrics import METRICS, TAGS
 from airflow_provider_chista.sources import Role, engine
 from stack.cli import _COMMANDS
 from stack.ports import DEFAULT_BASE_PORT, OFFSETS
@@ -130,6 +131,16 @@ def cluster_settings() -> str:
         ("setting", "value", "because"),
         ((f"`{setting.name}`", f"`{setting.value}`", setting.reason) for setting in SETTINGS),
     )
+
+
+def metrics() -> str:
+    """Every metric."""
+    return _table(("metric", "kind", "what"), ((f"`{m.name}`", m.kind, m.meaning) for m in METRICS))
+
+
+def metric_tags() -> str:
+    """Their tags."""
+    return _table(("tag", "what"), ((f"`{name}`", meaning) for name, meaning in TAGS.items()))
 
 
 def ports() -> str:
@@ -255,6 +266,8 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "yaml throttle": ("docs/yaml.md", yaml_settings(Throttle)),
     "yaml notifications": ("docs/yaml.md", yaml_settings(Notifications, Notifier)),
     "yaml tasks": ("docs/yaml.md", yaml_settings(TaskDefaults)),
+    "metrics": ("docs/metrics.md", metrics),
+    "metric tags": ("docs/metrics.md", metric_tags),
     "ports": ("docs/stack.md", ports),
     "commands": ("docs/stack.md", commands),
     "prerequisites": ("docs/stack.md", prerequisites),
