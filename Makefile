@@ -1,6 +1,6 @@
 # The habits of this project.  make up | down | status | logs | clean   the services, natively (docker compose up: in containers)
 #                              make demo                              the whole path, shown on a terminal
-#                              make test | test-unit | test-integration | test-system | test-soak | test-chaos | lint | bench | model
+#                              make test | test-unit | test-integration | test-system | test-soak | test-chaos | lint | bench | model | package
 #
 # CHISTA_BASE_PORT and CHISTA_DATA choose another stack beside the default one, CHISTA_SERVICES starts a part of it (data: without
 # Airflow), PYTHON names the interpreter.
@@ -9,7 +9,7 @@ PYTHON ?= python3
 STACK := $(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak test-chaos lint bench model venv lock
+.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak test-chaos lint bench model package venv lock
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -63,6 +63,10 @@ bench: up
 # The model of the purge protocol (docs/model), searched by SPIN; its seeded faults must be found.
 model:
 	@$(STACK) model
+
+# Wheel and sdist in dist/; the wheel is installed into an environment of its own and looked at there.
+package:
+	@$(STACK) package
 
 venv:
 	@$(STACK) venv

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from stack import environment, launcher, model, prerequisites, testrun
+from stack import environment, launcher, model, package, prerequisites, testrun
 from stack.connections import client_environment, shell_exports
 from stack.errors import StackError
 from stack.services import SERVICES, named, select
@@ -110,6 +110,12 @@ def _lint(stack: Stack, options: argparse.Namespace) -> int:
     return 1 if testrun.lint(stack) else 0
 
 
+def _package(stack: Stack, options: argparse.Namespace) -> int:
+    prerequisites.ensure(stack, {"airflow-api"})
+    package.package(stack)
+    return 0
+
+
 def _model(stack: Stack, options: argparse.Namespace) -> int:
     prerequisites.ensure(stack, {prerequisites.MODEL})
     cases = model.RIGHT + model.FAULTS + (model.LONG if options.long else ())
@@ -177,6 +183,10 @@ _COMMANDS: dict[str, tuple[Callable[[Stack, argparse.Namespace], int], str]] = {
     "lock": (_whole(environment.lock), "resolve the Python packages anew and write stack/constraints.txt"),
     "lint": (_lint, "run every linter"),
     "test": (_test, "run tests on a stack of their own, started before and removed after"),
+    "package": (
+        _package,
+        "build wheel and sdist into dist/, install the wheel by itself and look at it there",
+    ),
     "model": (_model, "check the model of the purge protocol, and that its seeded faults are found"),
     "exec": (_exec, "run a program with the environment of  env"),
     "demo": (_demo, "run stack.demo against the running stack"),

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from stack import downloads
@@ -19,6 +20,9 @@ PINNED = {
     "apache-airflow-providers-mysql": "AIRFLOW_MYSQL_PROVIDER_VERSION",
     "apache-airflow-providers-standard": "AIRFLOW_STANDARD_PROVIDER_VERSION",
 }
+
+EXTRAS = ("test", "lint", "docs")
+"""Extras of the project that ``.venv`` has."""
 
 
 def pins(versions: dict[str, str]) -> list[str]:
@@ -40,12 +44,14 @@ def _lock(stack: Stack) -> Path:
 
 def _pins_file(stack: Stack) -> Path:
     path = stack.cache / "pins.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(pins(stack.versions)) + "\n")
     return path
 
 
-def _uv_environment(stack: Stack) -> dict[str, str]:
-    # The environment is made of the Python that runs the launcher: uv must not fetch another one.
+def uv_environment(stack: Stack) -> dict[str, str]:
+    """What uv is told wherever it is called."""
+    # Environments are made of Pythons that are there: uv must not fetch another one.
     return {
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_CACHE_DIR": str(stack.cache / "uv"),
@@ -53,42 +59,59 @@ def _uv_environment(stack: Stack) -> dict[str, str]:
     }
 
 
+def make(
+    stack: Stack,
+    venv: Path,
+    requirements: Sequence[str | Path],
+    constraints: Sequence[Path] = (),
+    python: str | Path = sys.executable,
+) -> None:
+    """Make a virtual environment, or take the one that is there, and install requirements at the versions that files of
+    constraints allow.
+
+    :raises StackError: when a package cannot be fetched or built, or nothing fits the constraints.
+    """
+    uv = downloads.tools(stack) / "bin" / "uv"
+    if not (venv / "bin" / "python").exists():
+        shutil.rmtree(venv, ignore_errors=True)
+        run([uv, "venv", "-q", "--python", python, venv], env=uv_environment(stack))
+    limits = [word for path in constraints for word in ("-c", path)]
+    run(
+        [uv, "pip", "install", "-q", "--python", venv / "bin" / "python", *limits, *requirements],
+        env=uv_environment(stack),
+        hint="mysqlclient is built here, which needs gcc, pkg-config and headers: python -m stack check",
+    )
+
+
+def locked_versions(stack: Stack) -> list[Path]:
+    """The files of constraints that hold every version: of ``stack/versions.env`` and of ``stack/constraints.txt``."""
+    return [path for path in (_pins_file(stack), _lock(stack)) if path.exists()]
+
+
 def ensure(stack: Stack) -> None:
-    """Make or renew ``.venv``: the project (editable) with its test extra, at the pinned versions. Does nothing when
+    """Make or renew ``.venv``: the project (editable) with all its extras, at the pinned versions. Does nothing when
     it is current.
 
     :raises StackError: when a package cannot be fetched or built.
     """
-    tools = downloads.tools(stack)
     stamp = stack.venv / "chista-complete"
     wanted = stamp_of(stack)
     with locked(stack.root / ".venv.lock"):
         if stamp.is_file() and stamp.read_text() == wanted:
             return
-        uv = tools / "bin" / "uv"
-        if not (stack.venv / "bin" / "python").exists():
-            shutil.rmtree(stack.venv, ignore_errors=True)
-            run([uv, "venv", "-q", "--python", sys.executable, stack.venv], env=_uv_environment(stack))
-        constraints: list[str | Path] = ["-c", _pins_file(stack)]
-        if _lock(stack).exists():
-            constraints += ["-c", _lock(stack)]
-        python = stack.venv / "bin" / "python"
-        run(
-            [uv, "pip", "install", "-q", "--python", python, *constraints, "-e", f"{stack.root}[test]"],
-            env=_uv_environment(stack),
-            hint="mysqlclient is built here, which needs gcc, pkg-config and headers: python -m stack check",
-        )
+        project = f"{stack.root}[{','.join(EXTRAS)}]"
+        make(stack, stack.venv, ["-e", project], locked_versions(stack))
         stamp.write_text(wanted)
 
 
 def lock(stack: Stack) -> None:
-    """Resolve the project with its test extra anew and write ``stack/constraints.txt``: the version of every
+    """Resolve the project with its extras anew and write ``stack/constraints.txt``: the version of every
     distribution that is installed. The pins of ``stack/versions.env`` decide, the rest is the newest that fits.
 
     :raises StackError: when the pins contradict each other.
     """
     uv = downloads.tools(stack) / "bin" / "uv"
-    options = ["--universal", "--python-version", "3.11", "--extra", "test"]
+    options = ["--universal", "--python-version", "3.11", *(f"--extra={extra}" for extra in EXTRAS)]
     files: list[str | Path] = [stack.root / "pyproject.toml", "--constraints", _pins_file(stack)]
     run(
         [
@@ -104,5 +127,5 @@ def lock(stack: Stack) -> None:
             "-o",
             _lock(stack),
         ],
-        env=_uv_environment(stack),
+        env=uv_environment(stack),
     )

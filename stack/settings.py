@@ -121,6 +121,11 @@ class Stack:
         return self.root / ".venv"
 
     @property
+    def dist(self) -> Path:
+        """The provider's wheel and sdist."""
+        return self.root / "dist"
+
+    @property
     def tools(self) -> Path:
         """The small environment of the launcher's own tools (uv, supervisor)."""
         return self.cache / "tools"
