@@ -25,7 +25,7 @@ from tests.integration.support.archives import Archive, archives
 from tests.integration.support.engines import MYSQL_FAMILY, Connector, connector, wait_for
 
 ROWS = 30
-NAMES = ("back", "again", "read", "waited", "committed", "reused", "restored", "resurrected", "moved")
+NAMES = ("back", "again", "anew", "read", "waited", "committed", "reused", "restored", "resurrected", "moved")
 TABLES = {
     name: f"CREATE TABLE {{schema}}.{name} (id INT PRIMARY KEY, name VARCHAR(50) NULL)" for name in NAMES
 }
@@ -252,7 +252,7 @@ def test_two_tasks_purge_one_batch_and_a_key_of_it_twice(
 
 
 def test_a_key_used_again_between_drain_and_seal_is_caught_up_with(archive: Callable[[str], Archive]) -> None:
-    made = archive("reused")
+    made = archive("anew")
     committed = made.source_keys()
     approved(made)
     made.purge()

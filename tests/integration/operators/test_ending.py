@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def started(place: Place, pair: dict[str, str], timeout: float = 0.0) -> subproc
     )
 
 
-@pytest.mark.parametrize("timeout", [0.0, 4.0], ids=["killed", "execution_timeout"])
+@pytest.mark.parametrize("timeout", [0.0, 2.0], ids=["killed", "execution_timeout"])
 def test_a_task_whose_source_does_not_answer_ends(place: Place, timeout: float) -> None:
     pair = archived_pair(place, 10)
     table = TableId.parse(pair["table"])
@@ -45,7 +46,9 @@ def test_a_task_whose_source_does_not_answer_ends(place: Place, timeout: float) 
         finally:
             task.kill()
         assert took < timeout + ENDS_WITHIN
-        assert said.startswith("AirflowTaskTimeout" if timeout else "TransientError")
+        # 1317: interrupted. Without a word from us the source itself gives up after three seconds, with 1205.
+        ended = "AirflowTaskTimeout" if timeout else "TransientError"
+        assert re.search(rf"\nended by {ended}: .*{'' if timeout else '1317'}", said), said
         assert made_wait(place.engine, table) == 0
 
 

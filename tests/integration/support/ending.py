@@ -25,7 +25,7 @@ def main() -> None:
         with TimeoutPosix(timeout) if timeout else nullcontext():
             task.execute(context())
     except BaseException as error:  # noqa: BLE001  whatever it is, the test wants to know
-        sys.stdout.write(f"{type(error).__name__} {error}\n")
+        sys.stdout.write(f"\nended by {type(error).__name__}: {error}\n")
     else:
         sys.stdout.write("succeeded\n")
 
