@@ -21,6 +21,7 @@ from airflow_provider_chista.archive.restore import (
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Connections
+from airflow_provider_chista.links import ledger_query
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
 from airflow_provider_chista.operators.progress import Reporter
@@ -76,6 +77,10 @@ class RestoreRowsOperator(WindowOperator):
     def connections(self) -> Connections:
         """The connection ids."""
         return replace(super().connections, restore=self.restore_conn_id)
+
+    def query_sql(self, context: Context) -> str:
+        """The ledger of the archive table: a restore by keys has no window."""
+        return ledger_query(self.ids[1], None)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore."""

@@ -12,6 +12,7 @@ from airflow_provider_chista.archive.comparison import comparison
 from airflow_provider_chista.archive.verify import Proof
 from airflow_provider_chista.errors import MismatchError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.links import ConnectorLink, QueryLink
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
@@ -49,6 +50,10 @@ class VerifyArchiveOperator(WindowOperator):
     :param mask_values: write digests of values into ``mismatches``, not the values.
     """
 
+    operator_extra_links = (
+        ConnectorLink(),
+        QueryLink(),
+    )
     template_fields: Sequence[str] = (
         *WindowOperator.template_fields,
         "connector",
