@@ -18,6 +18,7 @@ from airflow_provider_chista.archive.restore import (
     RestoreReport,
     Selection,
 )
+from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Connections
@@ -119,6 +120,8 @@ class RestoreRowsOperator(WindowOperator):
                 f"dry run: {report.restored} of {report.selected} rows of {selection} would be restored; nothing was"
             )
         self.log.info("restored %s of %s: %s", selection, name, report.summary())
+        facts = {"rows": report.restored, "digest": report.digest, "restore_id": report.restore_id}
+        emit(context, self, Event.RESTORED, (name, target), selection.window, facts)
         return report.summary()
 
     def _selection(self, context: Context) -> Selection:
