@@ -14,10 +14,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from airflow.sdk._shared.state import TaskScope
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import CommsDecoder, _ResponseFrame
-from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
 
 from airflow_provider_chista.archive.progress import Progress
@@ -159,11 +157,14 @@ class Supervisor(threading.Thread):
 def test_airflows_own_store_takes_the_value_while_the_task_asks_for_other_things(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    state = pytest.importorskip("airflow.sdk._shared.state", reason="Airflow 3.2 has no store")
+    from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+
     near, far = socket.socketpair()
     supervisor = Supervisor(far)
     comms: CommsDecoder[Any, Any] = CommsDecoder(socket=near)
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
-    store: Any = TaskStateStoreAccessor(uuid4(), TaskScope("d", "r", "t"))
+    store: Any = TaskStateStoreAccessor(uuid4(), state.TaskScope("d", "r", "t"))
     with near, far, reporter(store, every=0.01) as shown:
         for rows in range(200):
             shown.show(Progress("t", rows, 200 - rows, {0: 1}))
