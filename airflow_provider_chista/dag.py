@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, BaseNotifier, Param, TaskGroup
+from airflow.sdk import DAG, BaseNotifier, BaseOperator, Param, TaskGroup
 
 from airflow_provider_chista.archive.throttle import ThrottleOptions
+from airflow_provider_chista.assets import Event, archive_asset
 from airflow_provider_chista.debezium.config import default_slot, is_topic_prefix
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import names
@@ -133,6 +134,7 @@ def archive_dag(
     throttle: Mapping[str, Any] | None = None,
     min_replicas: int = 1,
     snapshot: str = "initial",
+    asset_events: bool = True,
     default_args: Mapping[str, Any] | None = None,
     **dag_kwargs: Any,
 ) -> DAG:
@@ -166,6 +168,8 @@ def archive_dag(
     :param snapshot: what brings the rows from before the connector: ``initial``, its own snapshot of whole tables, or
         ``windows``, a request of each run for the rows of its window (:class:`SnapshotWindowOperator`), for tables of which
         only some ranges are wanted. The connector then is registered with ``snapshot.mode=no_data``.
+    :param asset_events: whether proofs, purges and seals give events to the assets of their tables
+        (:func:`airflow_provider_chista.assets.archive_asset`).
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
     :raises FatalError: a value of ``throttle`` or ``snapshot`` cannot be used, the topic prefix cannot be part of a topic's
@@ -251,6 +255,7 @@ def archive_dag(
                 if snapshot == "windows":
                     captured = _read_window(table, create, stream, shared)
                 verify = _archive(table, captured, stream, shared)
+                stages: dict[str, BaseOperator] = {Event.VERIFIED: verify}
                 if table.purge and purge_conn_id is not None:
                     guards = {
                         "retention": retention,
@@ -260,7 +265,11 @@ def archive_dag(
                         **held_back,
                     }
                     asking = {"response_timeout": approval_timeout, "notifiers": list(approval_notifiers)}
-                    _purge(table, verify, stream, shared, purge_conn_id, guards, asking)
+                    purge, seal = _purge(table, verify, stream, shared, purge_conn_id, guards, asking)
+                    stages |= {Event.PURGED: purge, Event.SEALED: seal}
+                if asset_events:
+                    for event, stage in stages.items():
+                        stage.outlets.append(archive_asset(table.target, event, clickhouse_conn_id))
     return dag
 
 
@@ -329,7 +338,7 @@ def _purge(
     purge_conn_id: str,
     guards: Mapping[str, Any],
     asking: Mapping[str, Any],
-) -> None:
+) -> tuple[PurgeSourceOperator, SealArchiveOperator]:
     """Ask, delete, wait for the deletes to come back, seal."""
     window: dict[str, Any] = {"table": table.source, "target": table.target, "time_column": table.time_column}
     prefix = stream["topic_prefix"]
@@ -363,3 +372,4 @@ def _purge(
         task_id="seal", purge_conn_id=purge_conn_id, verify_id=proof, **stream, **window, **shared
     )
     verify >> approve >> purge >> captured >> drain >> seal
+    return purge, seal

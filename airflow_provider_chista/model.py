@@ -363,9 +363,14 @@ class Window:
 
     @property
     def dates(self) -> str:
-        """``[start, end)`` in as few characters as say it: days where both bounds are midnights UTC."""
-        first, last = (bound.isoformat().removesuffix("T00:00:00+00:00") for bound in (self.start, self.end))
-        return f"[{first}, {last})"
+        """``[start, end)`` in as few characters as say it: days where the bounds are midnights UTC."""
+        return f"[{self.days[0]}, {self.days[1]})"
+
+    @property
+    def days(self) -> tuple[str, str]:
+        """Both bounds, ISO-8601: a date where a bound is a midnight UTC."""
+        start, end = (bound.isoformat().removesuffix("T00:00:00+00:00") for bound in (self.start, self.end))
+        return start, end
 
     def __str__(self) -> str:
         return f"{self.column} in {self.dates}"

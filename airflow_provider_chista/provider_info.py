@@ -66,6 +66,9 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [_modules("sensors", "capture", "connector", "snapshot", "topic", "window")],
         "triggers": [_modules("triggers", "check")],
+        "extra-links": [
+            f"airflow_provider_chista.links.{name}" for name in ("ConnectorLink", "TopicLink", "QueryLink")
+        ],
         "connection-types": [KAFKA_CONNECT, SCHEMA_REGISTRY],
         "config": {"chista": CONFIGURATION},
         "cli": ["airflow_provider_chista.cli.definition.get_cli_commands"],
@@ -114,7 +117,19 @@ KAFKA_CONNECT: dict[str, Any] = {
             "login": "only when the worker asks for basic authentication",
         },
     },
-    "conn-fields": _rest_fields("worker"),
+    "conn-fields": {
+        **_rest_fields("worker"),
+        "connector_page": {
+            "label": "Page of a connector",
+            "description": "URL with {connector} in it, for the link of tasks; without it, the worker's own status.",
+            "schema": {"type": ["string", "null"], "default": None},
+        },
+        "topic_page": {
+            "label": "Page of a topic",
+            "description": "URL with {topic} in it, for the link of tasks, such as a page of a Kafka UI.",
+            "schema": {"type": ["string", "null"], "default": None},
+        },
+    },
 }
 
 SCHEMA_REGISTRY: dict[str, Any] = {

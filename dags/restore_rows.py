@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
+from airflow_provider_chista.assets import archive_asset
 from airflow_provider_chista.operators.drain import DrainTopicOperator
 from airflow_provider_chista.operators.restore import RestoreRowsOperator
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
@@ -50,6 +51,7 @@ with DAG(
         batch_id="{{ params.batch_id }}",
         row_keys="{{ params.row_keys | tojson }}",
         conflicts="{{ params.conflicts }}",
+        outlets=[archive_asset(TABLE["target"], "restored")],
         **TABLE,
     )
     behind = SourceCapturedSensor(task_id="restore_captured", tables=[TABLE["table"]], **CONNECTOR)

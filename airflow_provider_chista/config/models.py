@@ -191,6 +191,7 @@ class Defaults(Settings):
     throttle: Throttle | None = OPTIONAL
     min_replicas: Number = OPTIONAL
     snapshot: Literal["initial", "windows"] = OPTIONAL
+    asset_events: bool = OPTIONAL
     default_args: TaskDefaults | None = OPTIONAL
     notifications: Notifications | None = OPTIONAL
     """Whom to tell of what, by Airflow's notifiers."""

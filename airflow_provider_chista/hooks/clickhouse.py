@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 
@@ -100,6 +102,29 @@ class ChistaClickHouseHook(BaseHook):
         )
         with translated(f"connecting to {connection.host or 'localhost'}"):
             return hook.get_client()
+
+    def query_page(self, query: str) -> str:
+        """ClickHouse's own SQL page ``/play`` with a query written into it; who opens it runs that by a user of theirs.
+
+        At the connection's extra field ``chista_url``, the server's address as browsers reach it, else at its host and port.
+
+        :raises FatalError: the field is no address, or has a user or a password in it.
+        """
+        connection = self.get_connection(self.clickhouse_conn_id)
+        extra = connection.extra_dejson
+        host = connection.host or "localhost"
+        host = f"[{host}]" if ":" in host else host
+        scheme = "https" if extra.get("secure") is True else "http"
+        url = str(extra.get("chista_url") or f"{scheme}://{host}:{connection.port or 8123}")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise FatalError(
+                f"extra field 'chista_url' of connection {self.clickhouse_conn_id} must be the server's address as browsers "
+                "reach it, http://name:port or https://name:port, without user and password"
+            )
+        # The page takes the text of the query from the fragment, which no server sees.
+        written = b64encode(query.encode()).decode()
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/play#{written}"
 
     def _check(self, extra: dict[str, Any]) -> None:
         for name in FLAGS:

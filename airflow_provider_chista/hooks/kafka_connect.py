@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from airflow.sdk import BaseHook, Connection
 
@@ -19,7 +20,8 @@ class KafkaConnectHook(BaseHook):
     The connection's host is a URL (``https://connect:8443``) or a host name, to which port and scheme of the connection
     are added (8083 and http by default). Login and password, when given, are sent by basic authentication. Extra fields:
     ``verify`` (verify the TLS certificate, default true), ``ca_file`` (PEM file to verify it with), ``timeout`` (seconds
-    for one answer, default 30).
+    for one answer, default 30); for links of tasks ``connector_page`` (URL with ``{connector}``) and ``topic_page`` (URL with
+    ``{topic}``).
 
     :param kafka_connect_conn_id: the Airflow connection.
     :param policy: timeouts and patience; None takes the defaults and the connection's ``timeout``.
@@ -57,6 +59,24 @@ class KafkaConnectHook(BaseHook):
             **self._arguments(await self.aget_connection(self.kafka_connect_conn_id))
         )
 
+    def connector_page(self, connector: str) -> str:
+        """Where people look at a connector: the connection's page of connectors, else its status by REST; empty for no name.
+
+        :raises FatalError: the connection has no host or an unusable extra field.
+        """
+        if not connector:
+            return ""
+        rest = self._rest(self.get_connection(self.kafka_connect_conn_id))
+        own = rest.page("connector_page", "connector", connector)
+        return own or f"{rest.url()}/connectors/{quote(connector, safe='')}/status"
+
+    def topic_page(self, topic: str) -> str:
+        """Where people look at a topic: the connection's page of topics; empty where it has none.
+
+        :raises FatalError: the extra field cannot be used.
+        """
+        return self._rest(self.get_connection(self.kafka_connect_conn_id)).page("topic_page", "topic", topic)
+
     def test_connection(self) -> tuple[bool, str]:
         """Ask the worker for its version and its connector plugins; for the Test button and the command line."""
         try:
@@ -70,8 +90,11 @@ class KafkaConnectHook(BaseHook):
         debezium = sorted(name.rsplit(".", 1)[-1] for name in plugins if name.startswith("io.debezium."))
         return True, f"Kafka Connect {version}; Debezium connectors: {', '.join(debezium) or 'none'}"
 
+    def _rest(self, connection: Connection) -> RestConnection:
+        return RestConnection(connection, self.kafka_connect_conn_id, DEFAULT_PORT, "worker")
+
     def _arguments(self, connection: Connection) -> dict[str, Any]:
-        rest = RestConnection(connection, self.kafka_connect_conn_id, DEFAULT_PORT, "worker")
+        rest = self._rest(connection)
         policy = self.policy
         if policy is None and (timeout := rest.timeout()):
             policy = Policy(timeout=timeout)

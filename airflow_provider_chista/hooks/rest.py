@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow.sdk import Connection
 
@@ -40,6 +40,21 @@ class RestConnection:
         if parts.port is None:
             parts = parts._replace(netloc=f"{parts.netloc}:{self.connection.port or self.default_port}")
         return parts.geturl().rstrip("/")
+
+    def page(self, field: str, placeholder: str, name: str) -> str:
+        """Address of a page for people, from an extra field with ``{placeholder}`` in it; empty where there is none.
+
+        :raises FatalError: the field is no such address.
+        """
+        template = str(self.connection.extra_dejson.get(field) or "").strip()
+        if template and (
+            not template.startswith(("http://", "https://")) or f"{{{placeholder}}}" not in template
+        ):
+            raise FatalError(
+                f"extra field {field!r} of connection {self.conn_id} is no address of a page; give a URL that begins with "
+                f"http:// or https:// and has {{{placeholder}}} in it"
+            )
+        return template.replace(f"{{{placeholder}}}", quote(name, safe=""))
 
     def verification(self) -> bool | ssl.SSLContext:
         """By what a certificate is verified; False: it is not."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
+from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.archive.ledger import Author
 from airflow_provider_chista.hooks.services import Connections
 from airflow_provider_chista.hooks.window import run_window
+from airflow_provider_chista.links import Linked, QueryLink, ledger_query
 from airflow_provider_chista.model import TableId, Window
 
 
@@ -27,7 +29,7 @@ def task_name(context: Context) -> str:
     return f"{ti.dag_id}.{ti.task_id}{mapped} {ti.run_id}"
 
 
-class ArchiveOperator(BaseOperator):
+class ArchiveOperator(Linked, BaseOperator):
     """Base of the provider's operators.
 
     :param source_conn_id: Airflow connection of the source, as the verify user.
@@ -39,6 +41,7 @@ class ArchiveOperator(BaseOperator):
         writes JSON. The same for every task of a connector.
     """
 
+    operator_extra_links: Any = ()
     ui_color = "#f3e9d8"
 
     def __init__(
@@ -85,6 +88,7 @@ class TableOperator(ArchiveOperator):
     :param target: archive table in ClickHouse, ``database.table``.
     """
 
+    operator_extra_links: Any = (QueryLink(),)
     template_fields: Sequence[str] = ("table", "target", "source_conn_id", "purge_conn_id")
 
     def __init__(self, *, table: str, target: str, **kwargs: Any) -> None:
@@ -96,6 +100,10 @@ class TableOperator(ArchiveOperator):
     def ids(self) -> tuple[TableId, TableId]:
         """Source table and archive table."""
         return TableId.parse(self.table), TableId.parse(self.target)
+
+    def query_sql(self, context: Context) -> str:
+        """The query that the task's link leads to: the ledger of the archive table."""
+        return ledger_query(self.ids[1], None)
 
 
 class WindowOperator(TableOperator):
@@ -127,3 +135,7 @@ class WindowOperator(TableOperator):
     def window(self, context: Context) -> Window | None:
         """The rows that this run owns."""
         return run_window(context, self.time_column, self.window_start, self.window_end)
+
+    def query_sql(self, context: Context) -> str:
+        """The ledger of the run's window."""
+        return ledger_query(self.ids[1], windows.name(self.window(context)))

@@ -16,6 +16,7 @@ from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
 from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
 from airflow_provider_chista.hooks.source import SourceHook
+from airflow_provider_chista.links import ConnectorLink
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.operators.base import ArchiveOperator
 
@@ -47,6 +48,7 @@ class RegisterConnectorOperator(ArchiveOperator):
     :param overrides: further connector properties.
     """
 
+    operator_extra_links = (ConnectorLink(),)
     template_fields: Sequence[str] = (
         "connector", "topic_prefix", "tables", "exclude", "capture_conn_id", "source_conn_id", "slot", "publication",
     )  # fmt: skip

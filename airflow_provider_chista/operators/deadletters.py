@@ -12,6 +12,7 @@ from airflow_provider_chista.archive.replay import Replay
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.links import letters_query
 from airflow_provider_chista.operators.base import TableOperator, author, task_name
 
 
@@ -50,6 +51,10 @@ class ReplayDeadLettersOperator(TableOperator):
         self.offsets = offsets
         self.generation = generation
         self.ignore_columns = ignore_columns
+
+    def query_sql(self, context: Context) -> str:
+        """The dead letters of the archive table."""
+        return letters_query(self.ids[1])
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Replay."""
@@ -96,6 +101,10 @@ class DiscardDeadLettersOperator(TableOperator):
         self.reason = reason
         self.offsets = offsets
         self.generation = generation
+
+    def query_sql(self, context: Context) -> str:
+        """The dead letters of the archive table."""
+        return letters_query(self.ids[1])
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Discard."""

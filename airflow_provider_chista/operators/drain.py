@@ -17,6 +17,7 @@ from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.links import QueryLink, TopicLink, letters_query
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import TableOperator, task_name
 from airflow_provider_chista.operators.progress import Reporter
@@ -51,6 +52,10 @@ class DrainTopicOperator(TableOperator):
     :param accept_gap: go on behind records that retention removed, or with a topic that was created again.
     """
 
+    operator_extra_links = (
+        TopicLink(),
+        QueryLink(),
+    )
     template_fields: Sequence[str] = (
         *TableOperator.template_fields,
         "topic_prefix",
@@ -97,6 +102,10 @@ class DrainTopicOperator(TableOperator):
         self.on_truncate = on_truncate
         self.ignore_columns = ignore_columns
         self.accept_gap = accept_gap
+
+    def query_sql(self, context: Context) -> str:
+        """The dead letters of the archive table."""
+        return letters_query(self.ids[1])
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Drain."""

@@ -48,7 +48,7 @@ class Reporter:
         unit: str = "rows",
         every: float = _EVERY_SECONDS,
     ) -> None:
-        self._store: Any = context.get("task_state_store")
+        self._store = _store(context)
         self._try_number = context["ti"].try_number
         self._stage, self._log, self._unit, self._every = stage, log, unit, every
         self._shown: Progress | None = None
@@ -133,3 +133,17 @@ class Reporter:
                     exc_info=True,
                 )
             self._warned = True
+
+
+def _store(context: Context) -> Any:
+    """The task state store, where there is one that a thread may write while the task asks Airflow for something else.
+
+    A task's process talks to its supervisor under a lock. That of ``dag.test()`` has none: who asks first takes an answer.
+    """
+    store: Any = context.get("task_state_store")
+    if store is None:
+        return None
+    from airflow.sdk.execution_time import comms, task_runner
+
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    return store if supervisor is None or isinstance(supervisor, comms.CommsDecoder) else None

@@ -16,6 +16,7 @@ from airflow_provider_chista.archive.purgereport import PurgeMethod, PurgeOption
 from airflow_provider_chista.archive.seal import Seal
 from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions
+from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.hooks.errors import airflow_errors
@@ -190,6 +191,8 @@ class PurgeSourceOperator(WindowOperator):
                 f"{report.ended} ended the purge of {describe(window)}: {report.deleted} of {report.proven} proven rows "
                 "are deleted; clear this task and what follows to go on with the batch"
             )
+        facts = {"rows": report.deleted, "skipped": report.skipped.total(), "batch_id": report.batch_id}
+        emit(context, self, Event.PURGED, (name, target), window, facts)
         return summary
 
     def _space(self, source: Source, name: TableId) -> dict[str, Any] | None:
@@ -299,4 +302,6 @@ class SealArchiveOperator(WindowOperator):
                 catch_up=catch_up if self.connector else None,
             ).run()
         self.log.info("sealed %s of %s: %s", describe(window), name, report.summary())
+        facts = {"rows": report.rows, "digest": report.digest, "batch_id": report.batch_id}
+        emit(context, self, Event.SEALED, (name, target), window, facts)
         return report.summary()

@@ -18,9 +18,11 @@ from airflow_provider_chista.archive.restore import (
     RestoreReport,
     Selection,
 )
+from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Connections
+from airflow_provider_chista.links import ledger_query
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
 from airflow_provider_chista.operators.progress import Reporter
@@ -77,6 +79,10 @@ class RestoreRowsOperator(WindowOperator):
         """The connection ids."""
         return replace(super().connections, restore=self.restore_conn_id)
 
+    def query_sql(self, context: Context) -> str:
+        """The ledger of the archive table: a restore by keys has no window."""
+        return ledger_query(self.ids[1], None)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore."""
         name, target = self.ids
@@ -114,6 +120,8 @@ class RestoreRowsOperator(WindowOperator):
                 f"dry run: {report.restored} of {report.selected} rows of {selection} would be restored; nothing was"
             )
         self.log.info("restored %s of %s: %s", selection, name, report.summary())
+        facts = {"rows": report.restored, "digest": report.digest, "restore_id": report.restore_id}
+        emit(context, self, Event.RESTORED, (name, target), selection.window, facts)
         return report.summary()
 
     def _selection(self, context: Context) -> Selection:

@@ -10,6 +10,7 @@ from airflow.sdk import Context
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.window import run_window, stored
+from airflow_provider_chista.links import ConnectorLink
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
@@ -35,6 +36,7 @@ class SnapshotWindowOperator(CheckSensor):
     """
 
     check = "snapshot_completed"
+    operator_extra_links = (ConnectorLink(),)
     template_fields: Sequence[str] = (
         "connector",
         "topic_prefix",

@@ -10,8 +10,10 @@ from airflow.sdk import Context
 from airflow_provider_chista.archive.check import CheckOptions
 from airflow_provider_chista.archive.comparison import comparison
 from airflow_provider_chista.archive.verify import Proof
+from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import MismatchError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.links import ConnectorLink, QueryLink
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
@@ -49,6 +51,10 @@ class VerifyArchiveOperator(WindowOperator):
     :param mask_values: write digests of values into ``mismatches``, not the values.
     """
 
+    operator_extra_links = (
+        ConnectorLink(),
+        QueryLink(),
+    )
     template_fields: Sequence[str] = (
         *WindowOperator.template_fields,
         "connector",
@@ -142,6 +148,9 @@ class VerifyArchiveOperator(WindowOperator):
                 self._tell(found, window)
             else:
                 self.log.info("equal: %s", found)
+        event = Event.VERIFIED if isinstance(found, Proof) else Event.CHECKED
+        facts = {"rows": found.rows, "digest": found.digest, "verify_id": found.verify_id}
+        emit(context, self, event, (name, target), window, facts)
         return found.summary() | {"window": describe(window), "table": self.table, "target": self.target}
 
     def _tell(self, proof: Proof, window: Window | None) -> None:

@@ -13,11 +13,12 @@ from airflow_provider_chista.archive.barrier import ConnectorFailedError
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.services import Connections
+from airflow_provider_chista.links import Linked
 from airflow_provider_chista.triggers.check import CheckTrigger, stored
 from airflow_provider_chista.triggers.checks import CHECKS, Checked
 
 
-class CheckSensor(BaseSensorOperator):
+class CheckSensor(Linked, BaseSensorOperator):
     """Waits for a check; with ``deferrable=True`` in the triggerer, else by ``mode`` ``poke`` or ``reschedule``.
 
     A deferrable sensor looks once by itself before it defers, so that a condition that holds costs no trigger. Fatal

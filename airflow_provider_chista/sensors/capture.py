@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_provider_chista.links import ConnectorLink
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
@@ -24,6 +25,7 @@ class SourceCapturedSensor(CheckSensor):
     """
 
     check = "source_captured"
+    operator_extra_links = (ConnectorLink(),)
     template_fields: Sequence[str] = ("connector", "topic_prefix", "tables", "source_conn_id")
 
     def __init__(

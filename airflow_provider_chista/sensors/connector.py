@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_provider_chista.links import ConnectorLink
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
@@ -20,6 +21,7 @@ class ConnectorRunningSensor(CheckSensor):
     """
 
     check = "connector_running"
+    operator_extra_links = (ConnectorLink(),)
     template_fields: Sequence[str] = ("connector",)
 
     def __init__(self, *, connector: str, **kwargs: Any) -> None:

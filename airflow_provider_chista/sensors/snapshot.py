@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_provider_chista.links import ConnectorLink
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
@@ -26,6 +27,7 @@ class SnapshotCompletedSensor(CheckSensor):
     """
 
     check = "snapshot_completed"
+    operator_extra_links = (ConnectorLink(),)
     template_fields: Sequence[str] = ("connector", "topic_prefix", "tables", "again")
 
     def __init__(

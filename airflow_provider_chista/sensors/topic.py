@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 
 from airflow_provider_chista.debezium.config import topic_name
+from airflow_provider_chista.links import TopicLink
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.sensors.base import CheckSensor
 
@@ -24,6 +25,7 @@ class TopicDrainedSensor(CheckSensor):
     """
 
     check = "topic_drained"
+    operator_extra_links = (TopicLink(),)
     template_fields: Sequence[str] = ("table", "target", "topic_prefix", "barrier")
 
     def __init__(

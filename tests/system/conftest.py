@@ -124,7 +124,8 @@ def before(loaded: None) -> tables.Before:
 
 @pytest.fixture(scope="session")
 def scheduled(airflow: Airflow, before: tables.Before) -> Run:
-    """archive_postgres, never triggered by anybody: only switched on."""
+    """archive_postgres, never triggered by anybody: only switched on, with the report behind it."""
+    airflow.dag("report").unpause()
     dag = airflow.dag("archive_postgres")
     dag.unpause()
     return dag.wait_for_run()

@@ -112,6 +112,44 @@ def test_archive_postgres_ends_with_exactly_the_rows_of_its_day_purged(
     assert EMPLOYEES["postgres"].in_archive(clickhouse) == EMPLOYEES["postgres"].in_source()
 
 
+def test_a_run_tells_its_assets_which_rows_it_proved_purged_and_sealed(scheduled: Run) -> None:
+    told = scheduled.events()
+    assets = {
+        f"clickhouse://clickhouse_default/{pair.target.replace('.', '/')}": rows
+        for pair, rows in ((SHIPMENTS, 90), (SALARIES["postgres"], 20), (EMPLOYEES["postgres"], 20))
+    }
+    expected = {**assets}
+    for asset, rows in [*assets.items()][:2]:
+        expected |= {f"{asset}?event=purged": rows, f"{asset}?event=sealed": rows}
+    assert {uri: extra["rows"] for uri, extra in told.items()} == expected
+    event = told[next(iter(assets))]
+    assert (event["event"], event["source"]) == ("verified", "public.shipments")
+    assert event["window_start"] == DUE.isoformat()
+    assert event["digest"] == scheduled.xcom("public_shipments.verify")["digest"]
+
+
+def test_the_proof_of_a_window_starts_the_report_that_counts_its_rows(
+    airflow: Airflow, scheduled: Run
+) -> None:
+    dag = airflow.dag("report")
+    report = dag.wait_for_run()
+    report.wait()
+    window = {"window_start": DUE.isoformat(), "window_end": (DUE + timedelta(days=1)).isoformat()}
+    assert report.xcom("count_rows") == [{**window, "rows": 90, "proven": 90}]
+    dag.pause()
+
+
+def test_the_tasks_have_left_their_links_and_their_progress(scheduled: Run) -> None:
+    links = scheduled.links("public_shipments.verify")
+    assert links["Connector"].endswith("/connectors/shipments-connector/status")
+    assert "/play#" in links["ClickHouse query"]
+    assert scheduled.links("public_shipments.drain")["Topic"] is None, "the connection names no page"
+    progress = scheduled.stored("public_shipments.drain", "progress")
+    assert (progress["left"], progress["ended"]) == (0, True)
+    assert progress["records"] == scheduled.xcom("public_shipments.drain")["records"]
+    assert scheduled.stored("public_shipments.purge", "progress")["rows"] == 90
+
+
 def test_nothing_went_to_the_dead_letters(triggered: Run, scheduled: Run, clickhouse: Client) -> None:
     assert ledger.dead_letters(clickhouse) == 0
 

@@ -80,7 +80,7 @@ def test_what_every_component_imports_brings_no_heavy_library():
     code = (
         "import sys, airflow.cli.cli_config, airflow.plugins_manager, airflow.timetables.interval\n"
         "before = set(sys.modules)\n"
-        "import airflow_provider_chista.plugin, airflow_provider_chista.provider_info\n"
+        "import airflow_provider_chista.plugin, airflow_provider_chista.provider_info, airflow_provider_chista.links\n"
         "from airflow_provider_chista.cli.definition import get_cli_commands\n"
         "assert [command.name for command in get_cli_commands()] == ['chista']\n"
         f"print('brought:', *sorted(set({HEAVY!r}) & (set(sys.modules) - before)))"

@@ -195,6 +195,21 @@ class Run:
         path = f"{self.path}/taskInstances/{task}/xcomEntries/{key}"
         return self.airflow.call("GET", path, deserialize=False, stringify=False)["value"]
 
+    def events(self) -> dict[str, dict[str, Any]]:
+        """Extra of the asset events that the run made, by URI."""
+        found = self.airflow.call(
+            "GET", "/assets/events", source_dag_id=self.dag_id, source_run_id=self.run_id, limit=100
+        )
+        return {event["uri"]: event["extra"] for event in found["asset_events"]}
+
+    def links(self, task: str) -> dict[str, str | None]:
+        """Addresses of the task's extra links by their names, as the UI gets them."""
+        return dict(self.airflow.call("GET", f"{self.path}/taskInstances/{task}/links")["extra_links"])
+
+    def stored(self, task: str, key: str) -> Any:
+        """A value of the task's state store."""
+        return self.airflow.call("GET", f"{self.path}/taskInstances/{task}/state-store/{key}")["value"]
+
     def log(self, task: str, try_number: int | None = None) -> list[dict[str, Any]]:
         number = try_number or self.tasks()[task]["try_number"]
         path = f"{self.path}/taskInstances/{task}/logs/{number}"

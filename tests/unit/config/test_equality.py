@@ -58,6 +58,7 @@ ORDERS: dict[str, Any] = {
     },
     "min_replicas": 2,
     "snapshot": "initial",
+    "asset_events": False,
     "default_args": {
         "owner": "dba",
         "retries": 3,

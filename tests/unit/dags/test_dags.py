@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_chista.dag import ArchiveTable, archive_dag
@@ -41,7 +41,7 @@ FROM_YAML = {
 """Those of ``archives.yaml``."""
 EXAMPLES = {"archive_only": ([], ["employees.dept_emp"]), "purge_approved": (["employees.dept_manager"], [])}
 EVERY = ARCHIVES | FROM_YAML | EXAMPLES
-OTHERS = ["audit", "backfill_salaries", "drain_mapped", "restore_rows", "stream_live"]
+OTHERS = ["audit", "backfill_salaries", "drain_mapped", "report", "restore_rows", "stream_live"]
 EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", EVERY)
 
 
@@ -282,6 +282,31 @@ def test_tables_that_are_drained_side_by_side_do_not_hold_one_another(bag: DagBa
     assert dag.task_dict["list_partitions"].upstream_task_ids == {"source_captured", "create_table"}
 
 
+def outlets(dag: DAG) -> dict[str, list[str]]:
+    return {task.task_id: [asset.uri for asset in task.outlets] for task in dag.tasks if task.outlets}
+
+
+@EVERY_ARCHIVE
+def test_proofs_purges_and_seals_have_the_assets_of_their_tables(bag: DagBag, dag_id: str) -> None:
+    purged, proven = (ARCHIVES | FROM_YAML)[dag_id]
+    targets = bag.dags[dag_id].task_dict["create_tables"].tables
+    expected = {}
+    for table in (*purged, *proven):
+        group = table.replace(".", "_")
+        uri = f"clickhouse://clickhouse_default/{targets[table].replace('.', '/')}"
+        expected[f"{group}.verify"] = [uri]
+        if table in purged:
+            expected |= {f"{group}.{s}": [f"{uri}?event={s}{e}"] for s, e in (("purge", "d"), ("seal", "ed"))}
+    assert outlets(bag.dags[dag_id]) == expected
+
+
+def test_the_report_runs_when_a_window_of_shipments_was_proven(bag: DagBag) -> None:
+    dag = bag.dags["report"]
+    (asset,) = outlets(bag.dags["archive_postgres"])["public_shipments.verify"]
+    assert dag.schedule == Asset(asset)
+    assert dag.task_ids == ["count_rows"]
+
+
 def factory(**more: Any) -> DAG:
     arguments: dict[str, Any] = {
         "tables": [ArchiveTable("shop.orders", "archive.orders", "day")],
@@ -360,6 +385,15 @@ def test_a_throttle_takes_nothing_else_and_is_looked_at_when_the_file_is_parsed(
 def test_any_table_name_gives_a_task_group(source: str, group: str) -> None:
     dag = factory(tables=[ArchiveTable(source, "archive.t")])
     assert f"{group}.verify" in dag.task_dict
+
+
+def test_assets_are_those_of_the_connection_and_can_be_left_out() -> None:
+    made = outlets(factory(clickhouse_conn_id="other"))
+    assert made["shop_orders.verify"] == ["clickhouse://other/archive/orders"]
+    assert outlets(factory(asset_events=False)) == {}
+    kept = outlets(factory(default_args={"outlets": [Asset("mine")]}, asset_events=True))
+    assert kept["shop_orders.verify"] == ["mine", "clickhouse://clickhouse_default/archive/orders"]
+    assert kept["preflight"] == ["mine"]
 
 
 def test_guards_of_the_purge_come_from_the_archive() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from airflow.sdk.configuration import conf
 from airflow.sdk.observability.metrics import stats_utils
 from airflow.sdk.observability.stats import Stats
+
+AIRFLOW_3_3 = "export_legacy_names" in inspect.signature(Stats.initialize).parameters
 
 
 class StatsD:
@@ -34,6 +38,15 @@ class StatsD:
         self._socket.close()
 
 
+def initialize(factory: Any = None) -> None:
+    """Set Airflow's Stats up by its configuration, as a task's process does, or with a factory of the test's."""
+    if AIRFLOW_3_3:
+        legacy = conf.getboolean("metrics", "legacy_names_on")
+        Stats.initialize(factory=factory or stats_utils.get_stats_factory(), export_legacy_names=legacy)
+    else:
+        Stats.initialize(factory=factory or stats_utils.get_stats_factory(Stats))
+
+
 @contextmanager
 def receiving(**settings: object) -> Iterator[StatsD]:
     """Airflow's Stats lead to a server of its own, with the given settings of ``[metrics]``."""
@@ -42,13 +55,10 @@ def receiving(**settings: object) -> Iterator[StatsD]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in known.items():
             patch.setenv(f"AIRFLOW__METRICS__{name.upper()}", str(value))
-        Stats.initialize(
-            factory=stats_utils.get_stats_factory(),
-            export_legacy_names=conf.getboolean("metrics", "legacy_names_on"),
-        )
+        initialize()
         try:
             yield server
         finally:
             server.close()
             patch.setenv("AIRFLOW__METRICS__STATSD_ON", "False")
-            Stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
+            initialize()

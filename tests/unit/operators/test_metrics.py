@@ -8,14 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.observability.stats import Stats
 
 from airflow_provider_chista.archive.report import DrainReport
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.drain import Batches
 from airflow_provider_chista.operators.metrics import METRICS, Kind, Meter
 from airflow_provider_chista.operators.progress import Reporter
-from tests.unit.operators.statsd import receiving
+from tests.unit.operators.statsd import initialize, receiving
 
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="shop", task_id="orders.drain")}
 TAGGED = ",table=shop.orders,target=archive.orders,dag_id=shop,task_id=orders.drain"
@@ -75,7 +74,7 @@ def test_what_goes_wrong_with_a_metric_does_not_reach_the_task() -> None:
     def broken() -> Any:
         raise RuntimeError("no such backend")
 
-    Stats.initialize(factory=broken, export_legacy_names=True)
+    initialize(broken)
     try:
         meter().total(metrics.PURGE_DELETED, 1)
     finally:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 import pytest
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import CommsDecoder, _ResponseFrame
+from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
 
 from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.operators.progress import Reporter
@@ -117,6 +123,58 @@ def test_an_airflow_without_a_state_store_has_the_lines_alone(caplog: pytest.Log
         wait_for(lambda: lines(caplog))
     assert len(lines(caplog)) == 1
     assert "left" not in lines(caplog)[0]
+
+
+def test_the_store_of_dag_test_which_threads_cannot_share_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    comms = InProcessSupervisorComms(supervisor=None)  # type: ignore[arg-type]
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    store = Store()
+    with reporter(store) as shown:
+        shown.show(Progress("t", 5))
+    assert store.values == []
+
+
+class Supervisor(threading.Thread):
+    """The other end of a task's line to Airflow: says yes to everything, and keeps what was asked."""
+
+    def __init__(self, line: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self._line, self.asked = line, []
+        self.start()
+
+    def run(self) -> None:
+        while head := self._line.recv(4):
+            body = b""
+            while len(body) < int.from_bytes(head, "big"):
+                body += self._line.recv(65536)
+            number, asked, *_ = msgspec.msgpack.decode(body)
+            self.asked.append(asked)
+            self._line.sendall(_ResponseFrame(id=number, body=None).as_bytes())
+
+
+def test_airflows_own_store_takes_the_value_while_the_task_asks_for_other_things(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = pytest.importorskip("airflow.sdk._shared.state", reason="Airflow 3.2 has no store")
+    from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+
+    near, far = socket.socketpair()
+    supervisor = Supervisor(far)
+    comms: CommsDecoder[Any, Any] = CommsDecoder(socket=near)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    store: Any = TaskStateStoreAccessor(uuid4(), state.TaskScope("d", "r", "t"))
+    with near, far, reporter(store, every=0.01) as shown:
+        for rows in range(200):
+            shown.show(Progress("t", rows, 200 - rows, {0: 1}))
+            store.set("other", rows)
+        shown.show(Progress("t", 200, 0))
+        shown.__exit__(None, None, None)
+    told = [asked["value"] for asked in supervisor.asked if asked["key"] == "progress"]
+    assert sum(asked["key"] == "other" for asked in supervisor.asked) == 200
+    assert len(told) > 1
+    assert (told[-1]["records"], told[-1]["ended"]) == (200, True)
 
 
 def test_a_store_that_fails_is_told_of_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
