@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_provider_chista.archive.ledger import Author
-from airflow_provider_chista.hooks.services import Connections
 from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.model import TableId, Window
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.ledger import Author
+    from airflow_provider_chista.hooks.services import Connections
 
 
 def author(context: Context) -> Author:
     """The running try, for the ledger."""
+    from airflow_provider_chista.archive.ledger import Author
+
     ti = context["ti"]
     return Author(ti.dag_id, ti.run_id, ti.task_id, ti.try_number)
 
@@ -64,6 +68,8 @@ class ArchiveOperator(BaseOperator):
     @property
     def connections(self) -> Connections:
         """The connection ids."""
+        from airflow_provider_chista.hooks.services import Connections
+
         return Connections(
             self.source_conn_id,
             self.purge_conn_id,

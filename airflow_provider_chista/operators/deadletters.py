@@ -7,9 +7,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.deadletters import Letters, discard
-from airflow_provider_chista.archive.replay import Replay
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.operators.base import TableOperator, author, task_name
@@ -53,6 +51,9 @@ class ReplayDeadLettersOperator(TableOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Replay."""
+        from airflow_provider_chista.archive.deadletters import Letters
+        from airflow_provider_chista.archive.replay import Replay
+
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             letters = Letters.parse(target, self.offsets, self.generation)
@@ -99,6 +100,8 @@ class DiscardDeadLettersOperator(TableOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Discard."""
+        from airflow_provider_chista.archive.deadletters import Letters, discard
+
         _, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             letters = Letters.parse(target, self.offsets, self.generation)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_chista.archive.restore import (
-    Conflicts,
-    Restore,
-    RestoreOptions,
-    RestoreReport,
-    Selection,
-)
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.services import Connections
 from airflow_provider_chista.operators.base import WindowOperator, author
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.restore import Conflicts, RestoreReport, Selection
+    from airflow_provider_chista.hooks.services import Connections
 
 
 class RestoreRowsOperator(WindowOperator):
@@ -76,6 +72,8 @@ class RestoreRowsOperator(WindowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore."""
+        from airflow_provider_chista.archive.restore import Restore, RestoreOptions
+
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             selection = self._selection(context)
@@ -106,6 +104,8 @@ class RestoreRowsOperator(WindowOperator):
         return report.summary()
 
     def _selection(self, context: Context) -> Selection:
+        from airflow_provider_chista.archive.restore import Selection
+
         row_keys, batch_id = _keys(self.row_keys), self.batch_id or ""
         params = context.get("params") or {}
         given = (self.window_start, self.window_end, params.get("window_start"), params.get("window_end"))
@@ -120,6 +120,8 @@ class RestoreRowsOperator(WindowOperator):
 
 
 def _conflicts(text: str) -> Conflicts:
+    from airflow_provider_chista.archive.restore import Conflicts
+
     try:
         return Conflicts(text)
     except ValueError:

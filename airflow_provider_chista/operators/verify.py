@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.check import CheckOptions
-from airflow_provider_chista.archive.comparison import comparison
-from airflow_provider_chista.archive.verify import Proof
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators.base import WindowOperator, author
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.verify import Proof
 
 
 class VerifyArchiveOperator(WindowOperator):
@@ -95,6 +95,10 @@ class VerifyArchiveOperator(WindowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Verify, or check."""
+        from airflow_provider_chista.archive.check import CheckOptions
+        from airflow_provider_chista.archive.comparison import comparison
+        from airflow_provider_chista.archive.verify import Proof
+
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             options = comparison(
