@@ -66,9 +66,16 @@ def _outcome(stack: Stack, wanted: Environment) -> str:
     folder = stack.cache / "compat" / wanted.name
     resolved = _resolved(stack, wanted, folder)
     shutil.rmtree(folder / "venv", ignore_errors=True)
-    environment.make(stack, folder / "venv", ["-e", f"{stack.root}[test]"], [resolved], python)
+    environment.make(stack, folder / "venv", ["-e", f"{stack.root}[test,docs]"], [resolved], python)
     say(f"{wanted.name}: Python {wanted.python}, {', '.join(_direct(stack, resolved))}")
-    command = [folder / "venv" / "bin" / "python", "-m", "pytest", "-p", "no:cacheprovider", "tests/unit"]
+    command: list[str | Path] = [
+        folder / "venv" / "bin" / "python",
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "tests/unit",
+    ]
     closing = ""
     with subprocess.Popen(command, cwd=stack.root, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
@@ -80,7 +87,7 @@ def _outcome(stack: Stack, wanted: Environment) -> str:
 def _interpreter(stack: Stack, wanted: Environment) -> Path | None:
     uv = downloads.tools(stack) / "bin" / "uv"
     try:
-        found = run([uv, "python", "find", "-q", "--no-project", wanted.python], env=uv_environment(stack))
+        found = run([uv, "python", "find", "--no-project", wanted.python], env=uv_environment(stack))
     except StackError as error:
         say(f"{wanted.name}: there is no Python {wanted.python} on the PATH\n{error}")
         return None
@@ -93,8 +100,15 @@ def _resolved(stack: Stack, wanted: Environment, folder: Path) -> Path:
     limits, resolved = folder / "limits.txt", folder / "resolved.txt"
     limits.write_text("".join(f"{limit}\n" for limit in wanted.limits))
     uv = downloads.tools(stack) / "bin" / "uv"
-    options = ["--python-version", wanted.python, "--resolution", wanted.resolution, "-c", limits]
-    shown = ["-q", "--upgrade", "--no-header", "--no-annotate", "-o", resolved]
+    options: list[str | Path] = [
+        "--python-version",
+        wanted.python,
+        "--resolution",
+        wanted.resolution,
+        "-c",
+        limits,
+    ]
+    shown: list[str | Path] = ["-q", "--upgrade", "--no-header", "--no-annotate", "-o", resolved]
     run(
         [uv, "pip", "compile", *shown, *options, stack.root / "pyproject.toml"],
         env=uv_environment(stack),
