@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from importlib import metadata, resources
 
 import airflow
 import jsonschema
+import pytest
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk.configuration import conf
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
@@ -55,6 +57,14 @@ def test_every_class_and_module_that_is_announced_exists():
     for path in [*dotted, *info.get("extra-links", []), *info["cli"]]:
         module, _, name = path.rpartition(".")
         assert hasattr(importlib.import_module(module), name), path
+
+
+@pytest.mark.parametrize("kind", ["operators", "sensors"])
+def test_every_module_of_operators_and_sensors_is_announced(kind):
+    package = importlib.import_module(f"airflow_provider_chista.{kind}")
+    there = {f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)}
+    announced = {name for entry in get_provider_info()[kind] for name in entry["python-modules"]}
+    assert announced == there - {f"{package.__name__}.base"}
 
 
 def test_the_hooks_of_the_connection_types_agree_with_the_forms():
