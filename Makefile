@@ -1,6 +1,7 @@
 # The habits of this project.  make up | down | status | logs | clean   the services, natively (docker compose up: in containers)
 #                              make demo                              the whole path, shown on a terminal
-#                              make test | test-unit | test-integration | test-system | test-soak | test-chaos | lint | bench | model | package
+#                              make test | test-unit | test-integration | test-system | test-soak | test-chaos | lint | bench | model
+#                              make package | compat | docs           the wheel; other versions of its dependencies; the pages
 #
 # CHISTA_BASE_PORT and CHISTA_DATA choose another stack beside the default one, CHISTA_SERVICES starts a part of it (data: without
 # Airflow), PYTHON names the interpreter.
@@ -9,7 +10,7 @@ PYTHON ?= python3
 STACK := $(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak test-chaos lint bench model package venv lock
+.PHONY: help up down status logs clean demo test test-unit test-integration test-system test-soak test-chaos lint bench model package compat docs venv lock
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -67,6 +68,14 @@ model:
 # Wheel and sdist in dist/; the wheel is installed into an environment of its own and looked at there.
 package:
 	@$(STACK) package
+
+# Unit tests with the oldest and newest versions that pyproject.toml allows, and with Airflow 3.2; some minutes.
+compat:
+	@$(STACK) compat
+
+# The pages of docs/ as a site in site/; a broken link or a page that the navigation lacks is an error.
+docs:
+	@$(STACK) docs
 
 venv:
 	@$(STACK) venv

@@ -57,9 +57,11 @@ def get_provider_info() -> dict[str, Any]:
                 "connector",
                 "deadletters",
                 "drain",
+                "partitions",
                 "preflight",
                 "purge",
                 "restore",
+                "snapshot",
                 "table",
                 "verify",
             )

@@ -1,6 +1,6 @@
 """Measure drain, proof and purge: ``make bench``, or
 ``python -m benchmarks [--rows N] [--rounds N] [--part PART]
-[avro|drain|live|parse|purge|restore|rowhash|slowdown|verify|verify-memory]``.
+[avro|drain|imports|live|parse|purge|restore|rowhash|slowdown|verify|verify-memory]``.
 
 Machines are noisy, so every figure stands beside others that were measured in the same round, and the ratio is what counts:
 
@@ -8,6 +8,7 @@ Machines are noisy, so every figure stands beside others that were measured in t
   message; narrow and wide rows; bad events; the first copy; a drain with nothing to do; memory. ``--part`` chooses some of
   these. Its events are made by Debezium once and kept;
 * ``avro``: records a second that are decoded from JSON and from Avro; only by name, since it needs the stack's registry;
+* ``imports``: milliseconds to import parts of the provider, in ``rows`` new processes each; needs no stack;
 * ``live``: per source, the time from a commit to the row in ClickHouse, with ``rows`` changes at 1,000 a second on each;
 * ``parse``: milliseconds that Airflow takes to parse a file of archives (docs/yaml.md) with ``rows`` tables; needs no stack;
 * ``purge``: per source, rows/s of streaming row hashes, of a delete by key list without proof, and of the guarded delete
@@ -30,12 +31,13 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from benchmarks import avro, live, parse, purge, restore, rowhash, slowdown, verify
+from benchmarks import avro, imports, live, parse, purge, restore, rowhash, slowdown, verify
 from benchmarks.drain.parts import PARTS
-from benchmarks.drain.report import machine, table
+from benchmarks.drain.report import hardware, machine, table
 
 SUITES: dict[str, Callable[[int], dict[str, float]]] = {
     "avro": avro.measure,
+    "imports": imports.measure,
     "live": live.measure,
     "parse": parse.measure,
     "purge": purge.measure,
@@ -47,9 +49,12 @@ SUITES: dict[str, Callable[[int], dict[str, float]]] = {
 }
 BY_NAME = frozenset({"avro", "verify-memory"})
 """Suites that run only when they are named."""
+WITHOUT_STACK = frozenset({"imports", "parse"})
+"""Suites that need no service."""
 ROWS = {
     "avro": 100_000,
     "drain": 1_000_000,
+    "imports": 5,
     "live": 60_000,
     "parse": 100,
     "purge": 200_000,
@@ -79,7 +84,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.suites or [name for name in ROWS if name not in BY_NAME]:
         rows = arguments.rows or ROWS[name]
-        print(f"\n{name}: {rows:,} rows, {arguments.rounds} rounds\n{machine()}", flush=True)
+        where = hardware() if name in WITHOUT_STACK else machine()
+        print(f"\n{name}: {rows:,} rows, {arguments.rounds} rounds\n{where}", flush=True)
         if name == "drain":
             _drain(arguments.part or list(PARTS), rows, arguments.rounds)
         else:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from stack import environment, launcher, model, package, prerequisites, testrun
+from stack import compat, environment, launcher, model, package, prerequisites, site, testrun
 from stack.connections import client_environment, shell_exports
 from stack.errors import StackError
 from stack.services import SERVICES, named, select
@@ -116,6 +116,17 @@ def _package(stack: Stack, options: argparse.Namespace) -> int:
     return 0
 
 
+def _compat(stack: Stack, options: argparse.Namespace) -> int:
+    prerequisites.ensure(stack, {"airflow-api"})
+    return 0 if compat.check(stack, options.services) else 1
+
+
+def _docs(stack: Stack, options: argparse.Namespace) -> int:
+    prerequisites.ensure(stack, {"airflow-api"})
+    site.build(stack)
+    return 0
+
+
 def _model(stack: Stack, options: argparse.Namespace) -> int:
     prerequisites.ensure(stack, {prerequisites.MODEL})
     cases = model.RIGHT + model.FAULTS + (model.LONG if options.long else ())
@@ -187,6 +198,11 @@ _COMMANDS: dict[str, tuple[Callable[[Stack, argparse.Namespace], int], str]] = {
         _package,
         "build wheel and sdist into dist/, install the wheel by itself and look at it there",
     ),
+    "compat": (
+        _compat,
+        "run the unit tests with the oldest and the newest versions that pyproject.toml allows",
+    ),
+    "docs": (_docs, "build the pages of docs/ as a site, strictly"),
     "model": (_model, "check the model of the purge protocol, and that its seeded faults are found"),
     "exec": (_exec, "run a program with the environment of  env"),
     "demo": (_demo, "run stack.demo against the running stack"),
@@ -194,6 +210,7 @@ _COMMANDS: dict[str, tuple[Callable[[Stack, argparse.Namespace], int], str]] = {
 }
 _NEED_SERVICES = ("start", "stop", "restart", "kill", "pause", "resume", "become")
 _TAKE_SERVICES = ("logs", "wait")
+_TAKE_ENVIRONMENTS = ("compat",)
 _TAKE_A_PROGRAM = ("demo", "exec")
 
 
@@ -206,6 +223,8 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=explanation, description=explanation)
         if name in _NEED_SERVICES or name in _TAKE_SERVICES:
             command.add_argument("services", nargs="+" if name in _NEED_SERVICES else "*")
+        if name in _TAKE_ENVIRONMENTS:
+            command.add_argument("services", metavar="environments", nargs="*")
         if name in _TAKE_A_PROGRAM:
             command.add_argument("services", metavar="arguments", nargs=argparse.REMAINDER)
         if name == "test":

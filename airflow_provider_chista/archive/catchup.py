@@ -12,9 +12,10 @@ from airflow_provider_chista.archive import deletes, positions
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.batches import SchemaChangedError
 from airflow_provider_chista.archive.drain import Drain
+from airflow_provider_chista.archive.policies import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.purgelog import PurgeLogSink
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
-from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink, TruncatePolicy
+from airflow_provider_chista.archive.sinks import TableSink
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions, Verdict
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.sources.partitions import PartitionAction

@@ -13,10 +13,10 @@ from airflow_provider_chista.archive.deadletters import open_letters
 from airflow_provider_chista.archive.factors import SourceFactors
 from airflow_provider_chista.archive.ledger import Entry, Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.purgereport import PurgeOptions
 from airflow_provider_chista.archive.quarantine import QUARANTINE_REMEDY, open_quarantine
 from airflow_provider_chista.archive.removal import Removal
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.unsealed import unsealed_batches
 from airflow_provider_chista.clickhouse import durability
 from airflow_provider_chista.errors import RefusedError

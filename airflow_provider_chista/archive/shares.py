@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_chista.archive.barrier import Barrier
-from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.debezium.config import topic_name
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import TableId
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.barrier import Barrier
+    from airflow_provider_chista.archive.topic import Kafka
 
 
 class Share(StrEnum):

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ from airflow_provider_chista.archive.blocks import Blocks
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER, UNKNOWN_KEY, Completion, Row
 from airflow_provider_chista.archive.deadletters import dead_letter
 from airflow_provider_chista.archive.deletes import apply_rows, quarantined
+from airflow_provider_chista.archive.policies import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.records import Record, Records
 from airflow_provider_chista.archive.topic import TopicState
@@ -37,30 +37,6 @@ _CHUNK = 5000
 _CHUNK_BYTES = 4 * 2**20
 """Records, and about how many bytes of them, that are decoded at once: enough to share the work of a column, and few enough
 for the processor's caches and for memory, which holds them once more meanwhile."""
-
-
-class DeletePolicy(StrEnum):
-    """What a delete at the source does to the archive.
-
-    ``archive``: it waits in quarantine until it is known to be the purge's (dropped) or the application's (the row is
-    marked deleted, its last content kept). ``mirror``: applied at once, for live copies. ``ignore``: dropped.
-    """
-
-    ARCHIVE = "archive"
-    MIRROR = "mirror"
-    IGNORE = "ignore"
-
-
-class TruncatePolicy(StrEnum):
-    """What a TRUNCATE at the source does to the archive.
-
-    ``stop``: the drain stops in front of it, for a person to decide. ``keep``: the archive keeps its rows. ``apply``: every
-    row is marked deleted; for live copies.
-    """
-
-    STOP = "stop"
-    KEEP = "keep"
-    APPLY = "apply"
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from airflow_provider_chista.archive.deadletters import Letters, discard, listed
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.replay import Replay
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.cli.command import EQUAL, FOUND, author, command, connections, note, show
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import TableId

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.config.problems import shown
 from airflow_provider_chista.config.variables import VARIABLE
 from airflow_provider_chista.debezium.config import is_connector_name, is_topic_prefix
@@ -103,6 +102,9 @@ def _property(given: Any) -> Any:
 
 
 def _column_type(given: Any) -> Any:
+    # Only a file that names a type needs what knows them.
+    from airflow_provider_chista.clickhouse.choices import Choices
+
     try:
         Choices.parse((), {"": given})
     except FatalError as error:

@@ -13,9 +13,8 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from airflow_provider_chista.debezium.registry import Registry
 from airflow_provider_chista.debezium.secrets import redact, secrets_of
 from airflow_provider_chista.debezium.settings import (
     DEFAULTS,
@@ -28,6 +27,9 @@ from airflow_provider_chista.debezium.settings import (
 )
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.model import TableId
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.debezium.registry import Registry
 
 __all__ = [
     "CONTROL_TABLES",

@@ -16,9 +16,10 @@ from airflow_provider_chista.archive.check import Check, CheckOptions, check
 from airflow_provider_chista.archive.connector import evidence
 from airflow_provider_chista.archive.ledger import Author, Ledger
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.preflight import ArchivePlan, PreflightReport, preflight
 from airflow_provider_chista.archive.progress import Progress
-from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
+from airflow_provider_chista.archive.sinks import TableSink
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
 from airflow_provider_chista.clickhouse.cancel import cancel, marked

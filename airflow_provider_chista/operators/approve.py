@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_chista.archive.ledger import Ledger, Stage
 from airflow_provider_chista.errors import RefusedError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.services import Connections, Services
 from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import author
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.ledger import Ledger
+    from airflow_provider_chista.hooks.services import Connections, Services
 
 
 class ApprovePurgeOperator(ApprovalOperator):
@@ -85,6 +87,8 @@ class ApprovePurgeOperator(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, unless there is nothing to ask."""
+        from airflow_provider_chista.archive.ledger import Stage
+
         params = context.get("params") or {}
         if not params.get("purge", True):
             raise AirflowSkipException(
@@ -119,6 +123,8 @@ class ApprovePurgeOperator(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Write the answer into the ledger, then let Airflow go on or skip."""
+        from airflow_provider_chista.archive.ledger import Stage
+
         if "error" not in event:
             with airflow_errors(), self._connections.opened() as services:
                 approved = event["chosen_options"] == [self.APPROVE]
@@ -137,6 +143,8 @@ class ApprovePurgeOperator(ApprovalOperator):
 
     @property
     def _connections(self) -> Connections:
+        from airflow_provider_chista.hooks.services import Connections
+
         return Connections(self.source_conn_id, clickhouse=self.clickhouse_conn_id)
 
     def _ledger(self, services: Services, context: Context) -> Ledger:

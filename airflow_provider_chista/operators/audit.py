@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
 from airflow_provider_chista.archive import window as windows
-from airflow_provider_chista.archive.audit import Audit, archived_tables, audit
-from airflow_provider_chista.archive.backlog import AuditLimits
-from airflow_provider_chista.archive.question import question
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.services import Services
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import ArchiveOperator, author
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.audit import Audit
+    from airflow_provider_chista.hooks.services import Services
 
 
 class AuditArchiveOperator(ArchiveOperator):
@@ -81,6 +81,8 @@ class AuditArchiveOperator(ArchiveOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Audit."""
+        from airflow_provider_chista.archive.audit import audit
+
         with airflow_errors(), self.connections.opened() as services:
             tables = self._tables(services)
             report = audit(tables, partial(self._audit, context, services))
@@ -94,11 +96,17 @@ class AuditArchiveOperator(ArchiveOperator):
 
     def _tables(self, services: Services) -> Mapping[TableId, TableId]:
         """Archive table to source table."""
+        from airflow_provider_chista.archive.audit import archived_tables
+
         if self.tables is not None:
             return {TableId.parse(target): TableId.parse(name) for name, target in self.tables.items()}
         return archived_tables(services.control, services.source.flavour)
 
     def _audit(self, context: Context, services: Services, name: TableId, target: TableId) -> Audit:
+        from airflow_provider_chista.archive.audit import Audit
+        from airflow_provider_chista.archive.backlog import AuditLimits
+        from airflow_provider_chista.archive.question import question
+
         manifests = services.manifests(services.archived(name, target), target)
         start, end = (windows.parse_bound(b) if b else None for b in (self.window_start, self.window_end))
         self.log.info(

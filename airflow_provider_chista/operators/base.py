@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
 from airflow_provider_chista.archive import window as windows
-from airflow_provider_chista.archive.ledger import Author
-from airflow_provider_chista.hooks.services import Connections
 from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.links import Linked, QueryLink, ledger_query
 from airflow_provider_chista.model import TableId, Window
 
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.ledger import Author
+    from airflow_provider_chista.hooks.services import Connections
+
 
 def author(context: Context) -> Author:
     """The running try, for the ledger."""
+    from airflow_provider_chista.archive.ledger import Author
+
     ti = context["ti"]
     return Author(ti.dag_id, ti.run_id, ti.task_id, ti.try_number)
 
@@ -67,6 +71,8 @@ class ArchiveOperator(Linked, BaseOperator):
     @property
     def connections(self) -> Connections:
         """The connection ids."""
+        from airflow_provider_chista.hooks.services import Connections
+
         return Connections(
             self.source_conn_id,
             self.purge_conn_id,

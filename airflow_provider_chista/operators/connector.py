@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Context
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_chista.archive.connector import register
 from airflow_provider_chista.debezium.config import ConnectorSpec, Flavour, secrets_of
-from airflow_provider_chista.debezium.registry import Registry
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
-from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
 from airflow_provider_chista.hooks.source import SourceHook
 from airflow_provider_chista.links import ConnectorLink
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.operators.base import ArchiveOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.debezium.registry import Registry
 
 
 class RegisterConnectorOperator(ArchiveOperator):
@@ -94,6 +93,9 @@ class RegisterConnectorOperator(ArchiveOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Validate and store."""
+        from airflow_provider_chista.archive.connector import register
+        from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
+
         with airflow_errors(), self.connections.opened() as services:
             endpoint = SourceHook(self.capture_conn_id).endpoint()
             brokers = self.kafka_bootstrap_servers or ChistaKafkaHook(self.kafka_conn_id).bootstrap_servers()
@@ -128,6 +130,8 @@ class RegisterConnectorOperator(ArchiveOperator):
 
     def _registry(self) -> Registry | None:
         """The schema registry as the Connect worker reaches it."""
+        from airflow_provider_chista.hooks.schema_registry import SchemaRegistryHook
+
         return (
             SchemaRegistryHook(self.schema_registry_conn_id).registry()
             if self.schema_registry_conn_id

@@ -7,9 +7,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.deadletters import Letters, discard
-from airflow_provider_chista.archive.replay import Replay
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.links import letters_query
@@ -58,6 +56,9 @@ class ReplayDeadLettersOperator(TableOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Replay."""
+        from airflow_provider_chista.archive.deadletters import Letters
+        from airflow_provider_chista.archive.replay import Replay
+
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             letters = Letters.parse(target, self.offsets, self.generation)
@@ -108,6 +109,8 @@ class DiscardDeadLettersOperator(TableOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Discard."""
+        from airflow_provider_chista.archive.deadletters import Letters, discard
+
         _, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             letters = Letters.parse(target, self.offsets, self.generation)

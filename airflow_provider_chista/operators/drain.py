@@ -9,12 +9,9 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.barrier import Barrier
-from airflow_provider_chista.archive.catchup import TableDrain
-from airflow_provider_chista.archive.follow import FollowedTable, Follower
+from airflow_provider_chista.archive.policies import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
-from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.links import QueryLink, TopicLink, letters_query
@@ -109,6 +106,10 @@ class DrainTopicOperator(TableOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Drain."""
+        from airflow_provider_chista.archive.barrier import Barrier
+        from airflow_provider_chista.archive.catchup import TableDrain
+        from airflow_provider_chista.archive.follow import FollowedTable, Follower
+
         name, target = self.ids
         limits = DrainLimits(
             rows=self.max_rows,

@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.shares import Share, shares
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.operators.base import ArchiveOperator
@@ -45,6 +44,8 @@ class ListTopicPartitionsOperator(ArchiveOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List."""
+        from airflow_provider_chista.archive.barrier import Barrier
+
         barrier = Barrier.from_json(self.barrier) if self.barrier is not None else None
         with airflow_errors(), self.connections.opened() as services:
             listed = shares(

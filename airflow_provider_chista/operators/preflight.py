@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.preflight import ArchivePlan
 from airflow_provider_chista.archive.throttle import ThrottleOptions
-from airflow_provider_chista.clickhouse.choices import Choices
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import ArchiveOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.preflight import ArchivePlan
 
 
 class PreflightOperator(ArchiveOperator):
@@ -106,6 +107,9 @@ class PreflightOperator(ArchiveOperator):
         return report.summary()
 
     def _plan(self) -> ArchivePlan:
+        from airflow_provider_chista.archive.preflight import ArchivePlan
+        from airflow_provider_chista.clickhouse.choices import Choices
+
         return ArchivePlan(
             targets={TableId.parse(table): TableId.parse(target) for table, target in self.tables.items()},
             time_columns={TableId.parse(t): column for t, column in (self.time_columns or {}).items()},

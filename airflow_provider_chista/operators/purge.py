@@ -9,12 +9,9 @@ from typing import Any
 from airflow.sdk import Context, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_chista.archive.connector import configured
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.progress import Progress
-from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.purgereport import PurgeMethod, PurgeOptions, PurgeReport
-from airflow_provider_chista.archive.seal import Seal
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.archive.throttle import ThrottleOptions
 from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.debezium.config import control_topic, topic_name
@@ -139,6 +136,9 @@ class PurgeSourceOperator(WindowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Purge."""
+        from airflow_provider_chista.archive.connector import configured
+        from airflow_provider_chista.archive.purge import Purge
+
         name, target = self.ids
         meter, shown = metrics.Meter.of(context, name, target), Reporter(context, "purge", self.log)
 
@@ -277,6 +277,8 @@ class SealArchiveOperator(WindowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Seal."""
+        from airflow_provider_chista.archive.seal import Seal
+
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             window = self.window(context)

@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_chista.archive.progress import Progress
-from airflow_provider_chista.archive.restore import (
-    Conflicts,
-    Restore,
-    RestoreOptions,
-    RestoreReport,
-    Selection,
-)
 from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.services import Connections
 from airflow_provider_chista.links import ledger_query
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
 from airflow_provider_chista.operators.progress import Reporter
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.restore import Conflicts, RestoreReport, Selection
+    from airflow_provider_chista.hooks.services import Connections
 
 
 class RestoreRowsOperator(WindowOperator):
@@ -85,6 +81,8 @@ class RestoreRowsOperator(WindowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore."""
+        from airflow_provider_chista.archive.restore import Restore, RestoreOptions
+
         name, target = self.ids
         meter, shown = metrics.Meter.of(context, name, target), Reporter(context, "restore", self.log)
 
@@ -125,6 +123,8 @@ class RestoreRowsOperator(WindowOperator):
         return report.summary()
 
     def _selection(self, context: Context) -> Selection:
+        from airflow_provider_chista.archive.restore import Selection
+
         row_keys, batch_id = _keys(self.row_keys), self.batch_id or ""
         params = context.get("params") or {}
         given = (self.window_start, self.window_end, params.get("window_start"), params.get("window_end"))
@@ -133,6 +133,8 @@ class RestoreRowsOperator(WindowOperator):
 
 
 def _conflicts(text: str) -> Conflicts:
+    from airflow_provider_chista.archive.restore import Conflicts
+
     try:
         return Conflicts(text)
     except ValueError:

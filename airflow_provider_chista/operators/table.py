@@ -7,9 +7,6 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.create import create
-from airflow_provider_chista.clickhouse.choices import Choices
-from airflow_provider_chista.clickhouse.cluster import Placement
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.model import TableId
 from airflow_provider_chista.operators.base import ArchiveOperator
@@ -51,6 +48,10 @@ class CreateArchiveTableOperator(ArchiveOperator):
 
     def execute(self, context: Context) -> dict[str, str]:
         """Create, extend, or find the tables as they should be."""
+        from airflow_provider_chista.archive.create import create
+        from airflow_provider_chista.clickhouse.choices import Choices
+        from airflow_provider_chista.clickhouse.cluster import Placement
+
         done = {}
         with airflow_errors(), self.connections.opened() as services:
             given = services.control.placement

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive.check import CheckOptions
-from airflow_provider_chista.archive.comparison import comparison
-from airflow_provider_chista.archive.verify import Proof
 from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import MismatchError
 from airflow_provider_chista.hooks.errors import airflow_errors
@@ -18,6 +15,9 @@ from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
 from airflow_provider_chista.operators.progress import Reporter
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.archive.verify import Proof
 
 
 class VerifyArchiveOperator(WindowOperator):
@@ -104,6 +104,10 @@ class VerifyArchiveOperator(WindowOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Verify, or check."""
+        from airflow_provider_chista.archive.check import CheckOptions
+        from airflow_provider_chista.archive.comparison import comparison
+        from airflow_provider_chista.archive.verify import Proof
+
         name, target = self.ids
         meter = metrics.Meter.of(context, name, target)
         shown = Reporter(context, "verify", self.log)

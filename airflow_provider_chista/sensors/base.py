@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_provider_chista.archive.barrier import ConnectorFailedError
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.services import Connections
 from airflow_provider_chista.links import Linked
 from airflow_provider_chista.triggers.check import CheckTrigger, stored
-from airflow_provider_chista.triggers.checks import CHECKS, Checked
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.hooks.services import Connections
+    from airflow_provider_chista.triggers.checks import Checked
 
 
 class CheckSensor(Linked, BaseSensorOperator):
@@ -61,6 +62,8 @@ class CheckSensor(Linked, BaseSensorOperator):
     @property
     def connections(self) -> Connections:
         """The connection ids."""
+        from airflow_provider_chista.hooks.services import Connections
+
         return Connections(
             self.source_conn_id,
             kafka=self.kafka_conn_id,
@@ -99,6 +102,8 @@ class CheckSensor(Linked, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """What the trigger found."""
+        from airflow_provider_chista.archive.barrier import ConnectorFailedError
+
         with airflow_errors():
             if "fatal" in event:
                 raise FatalError(event["fatal"])
@@ -107,6 +112,9 @@ class CheckSensor(Linked, BaseSensorOperator):
         return event["value"]
 
     def _look(self, context: Context) -> Checked:
+        from airflow_provider_chista.archive.barrier import ConnectorFailedError
+        from airflow_provider_chista.triggers.checks import CHECKS, Checked
+
         with airflow_errors():
             try:
                 checked = CHECKS[self.check](self.connections, **self.arguments(context))

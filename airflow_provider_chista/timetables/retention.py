@@ -68,7 +68,7 @@ class RetentionTimetable(CronDataIntervalTimetable):
         )
         if info is None or info.data_interval is None:
             return None
-        return DagRunInfo(run_after=info.data_interval.end + self.retention, data_interval=info.data_interval)
+        return info._replace(run_after=info.data_interval.end + self.retention)
 
     def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
         """The cron interval that contains ``run_after``, which for a manual run is its logical date."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_chista.archive.barrier import ConnectorFailedError
 from airflow_provider_chista.errors import FatalError, TransientError
-from airflow_provider_chista.hooks.services import Connections
-from airflow_provider_chista.triggers.checks import CHECKS
+
+if TYPE_CHECKING:
+    from airflow_provider_chista.hooks.services import Connections
 
 
 class CheckTrigger(BaseTrigger):
@@ -51,6 +51,10 @@ class CheckTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event: ``{"value": …}``, or ``{"fatal": message}`` or ``{"failed": message}`` when waiting is of no use."""
+        from airflow_provider_chista.archive.barrier import ConnectorFailedError
+        from airflow_provider_chista.hooks.services import Connections
+        from airflow_provider_chista.triggers.checks import CHECKS
+
         look = sync_to_async(CHECKS[self.check], thread_sensitive=False)
         connections = Connections(**self.connections)
         while True:

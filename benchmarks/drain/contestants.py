@@ -15,9 +15,10 @@ import pyarrow as pa
 from confluent_kafka import Message, TopicPartition
 
 from airflow_provider_chista.archive.drain import Drain
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.records import Records
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
+from airflow_provider_chista.archive.sinks import TableSink
 from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.clickhouse import ddl, layout, sql
 from airflow_provider_chista.clickhouse.control import Control

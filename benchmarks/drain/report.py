@@ -72,7 +72,15 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def machine() -> str:
-    """Processor, cores, memory, load, and the versions of everything that takes part."""
+    """:func:`hardware`, and the versions of the services."""
+    client = services.clickhouse()
+    server = client.server_version
+    client.close()
+    return f"{hardware()}, ClickHouse {server}, {_servers()}"
+
+
+def hardware() -> str:
+    """Processor, cores, memory, load, and the versions of Python and of libraries."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -82,15 +90,12 @@ def machine() -> str:
         platform.processor(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    client = services.clickhouse()
-    server = client.server_version
-    client.close()
     libraries = ", ".join(
         f"{name} {version(name)}" for name in ("confluent-kafka", "msgspec", "pyarrow", "clickhouse-connect")
     )
     return (
         f"{model}, {os.cpu_count()} cores, {memory:.0f} GB, load average {os.getloadavg()[0]:.1f} at this moment; "
-        f"{platform.system()}, Python {platform.python_version()}, {libraries}, ClickHouse {server}, {_servers()}"
+        f"{platform.system()}, Python {platform.python_version()}, {libraries}"
     )
 
 

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from importlib import metadata, resources
+from types import ModuleType
 
 import airflow
 import jsonschema
+import pytest
 from airflow.providers_manager import ProvidersManager
+from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from packaging.utils import canonicalize_name
@@ -55,6 +59,26 @@ def test_every_class_and_module_that_is_announced_exists():
     for path in [*dotted, *info.get("extra-links", []), *info["cli"]]:
         module, _, name = path.rpartition(".")
         assert hasattr(importlib.import_module(module), name), path
+
+
+@pytest.mark.parametrize("kind", ["operators", "sensors"])
+def test_every_module_of_operators_and_sensors_is_announced(kind):
+    package = importlib.import_module(f"airflow_provider_chista.{kind}")
+    modules = [
+        importlib.import_module(f"{package.__name__}.{each.name}")
+        for each in pkgutil.iter_modules(package.__path__)
+    ]
+    there = {module.__name__ for module in modules if tasks_of(module)}
+    announced = {name for entry in get_provider_info()[kind] for name in entry["python-modules"]}
+    assert announced == there - {f"{package.__name__}.base"}
+
+
+def tasks_of(module: ModuleType) -> list[type[BaseOperator]]:
+    """Operators and sensors that a module defines."""
+    classes = [
+        each for each in vars(module).values() if isinstance(each, type) and issubclass(each, BaseOperator)
+    ]
+    return [each for each in classes if each.__module__ == module.__name__]
 
 
 def test_the_hooks_of_the_connection_types_agree_with_the_forms():

@@ -12,10 +12,11 @@ import pytest
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER
 from airflow_provider_chista.archive.deadletters import Letters, dead_letter, discard, open_letters
 from airflow_provider_chista.archive.ledger import Author
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.records import Record
 from airflow_provider_chista.archive.replay import Replay, ReplayReport
-from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
+from airflow_provider_chista.archive.sinks import TableSink
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.debezium.settings import UNAVAILABLE_VALUE
 from airflow_provider_chista.errors import FatalError

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from tests.integration.support import services
 from tests.integration.support.streams import Stream, value
 

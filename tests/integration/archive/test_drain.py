@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.positions import version
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.errors import FatalError
 from tests.integration.support.streams import WIDER, Stream, key, names, value

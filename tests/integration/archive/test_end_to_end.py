@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_chista.archive import barrier, snapshot
 from airflow_provider_chista.archive.ledger import Stage
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.topic import TopicMissingError
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.debezium.config import topic_name

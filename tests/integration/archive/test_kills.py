@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.positions import version
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import sql
 from tests.integration.support.kills import Place, Story, drains, stored_before, unreduced
 from tests.integration.support.streams import Stream

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.archive.barrier import Barrier
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.shares import Share, shares
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.errors import FatalError, TransientError
 from tests.integration.support import services
 from tests.integration.support.engines import wait_for

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_chista.archive.complete import OLD_KEY_HEADER
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy
 from tests.integration.avro.conftest import TABLE, Opened, columns, quoted
 from tests.integration.events.conftest import dead_letters, drain_all, incomplete, require_same
 from tests.integration.events.toast import BIG, insert_three, toasted_connector, write_every_kind_of_change

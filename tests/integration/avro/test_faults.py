@@ -10,10 +10,11 @@ import pytest
 
 from airflow_provider_chista.archive.deadletters import Letters, open_letters
 from airflow_provider_chista.archive.ledger import Author
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.purgelog import PurgeLogSink
 from airflow_provider_chista.archive.replay import Replay, ReplayReport
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
+from airflow_provider_chista.archive.sinks import TableSink
 from airflow_provider_chista.errors import FatalError, TransientError
 from airflow_provider_chista.model import Table
 from tests.integration.avro.conftest import Opened

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_chista.archive import barrier
 from airflow_provider_chista.archive.barrier import Barrier
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl, rowhash, sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.model import TableId

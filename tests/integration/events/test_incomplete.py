@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from confluent_kafka import TopicPartition
 
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.preflight import ArchivePlan, preflight
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Severity

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.errors import FatalError, RefusedError
 from airflow_provider_chista.findings import Severity
 from airflow_provider_chista.model import TableId

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.findings import Severity
 from airflow_provider_chista.model import TableId, Window

@@ -13,8 +13,8 @@ import pytest
 
 from airflow_provider_chista.archive import positions
 from airflow_provider_chista.archive.barrier import Barrier, ConnectorFailedError
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.choices import Choice, Choices
 from airflow_provider_chista.findings import Severity

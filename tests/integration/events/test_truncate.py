@@ -7,8 +7,8 @@ import json
 import pytest
 
 from airflow_provider_chista.archive import positions
+from airflow_provider_chista.archive.policies import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.errors import FatalError
 from tests.integration.events.conftest import Opened, barrier_of, drain_all, forget_positions, require_same

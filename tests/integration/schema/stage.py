@@ -17,7 +17,7 @@ from typing import Any
 from airflow_provider_chista.archive import barrier, snapshot
 from airflow_provider_chista.archive.barrier import Barrier, Capture
 from airflow_provider_chista.archive.catchup import TableDrain
-from airflow_provider_chista.archive.sinks import TruncatePolicy
+from airflow_provider_chista.archive.policies import TruncatePolicy
 from airflow_provider_chista.archive.verify import verify
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.choices import Choices

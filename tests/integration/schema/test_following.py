@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_chista.archive.batches import SchemaChangedError
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import Column, Kind, Table, TableId

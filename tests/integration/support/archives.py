@@ -20,12 +20,12 @@ from airflow_provider_chista.archive.connector import configured, evidence
 from airflow_provider_chista.archive.create import create
 from airflow_provider_chista.archive.ledger import Author, Ledger, Stage
 from airflow_provider_chista.archive.manifest import Manifests
+from airflow_provider_chista.archive.policies import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.purge import Purge
 from airflow_provider_chista.archive.purgereport import PurgeOptions, PurgeReport
 from airflow_provider_chista.archive.report import DrainLimits
 from airflow_provider_chista.archive.restore import Restore, RestoreOptions, RestoreReport, Selection
 from airflow_provider_chista.archive.seal import Seal, SealReport
-from airflow_provider_chista.archive.sinks import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
 from airflow_provider_chista.clickhouse import ddl, rowhash, sql
 from airflow_provider_chista.clickhouse.choices import Choices

@@ -12,8 +12,8 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.control import Control
 from tests.integration.support import services

@@ -12,8 +12,8 @@ from confluent_kafka import Producer, TopicPartition
 
 from airflow_provider_chista.archive.barrier import Barrier
 from airflow_provider_chista.archive.catchup import TableDrain
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.report import DrainLimits
-from airflow_provider_chista.archive.sinks import DeletePolicy
 from airflow_provider_chista.clickhouse import ddl, sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.types import TypeMap, probe

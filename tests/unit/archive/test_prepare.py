@@ -8,8 +8,9 @@ import pytest
 
 from airflow_provider_chista.archive import sinks
 from airflow_provider_chista.archive.batches import PreparedBatch
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.records import Record, Records
-from airflow_provider_chista.archive.sinks import DeletePolicy, TableSink
+from airflow_provider_chista.archive.sinks import TableSink
 from airflow_provider_chista.archive.topic import TopicState
 from airflow_provider_chista.clickhouse.types import TypeMap
 from airflow_provider_chista.model import Column, Kind, Table, TableId

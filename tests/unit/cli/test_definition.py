@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from airflow_provider_chista.archive.check import Mode
-from airflow_provider_chista.archive.sinks import DeletePolicy
+from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.cli import definition
 from airflow_provider_chista.sources import Role
 from airflow_provider_chista.sources.detect import SOURCES

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from airflow_provider_chista.archive.policies import TruncatePolicy
 from airflow_provider_chista.archive.purgereport import PurgeMethod
-from airflow_provider_chista.archive.sinks import TruncatePolicy
 from airflow_provider_chista.config.__main__ import main
 from airflow_provider_chista.config.models import (
     Archive,
