@@ -80,6 +80,10 @@ def test_a_drain_tells_of_every_record_dead_letters_and_what_is_left(place: Plac
             "drain.records": ROWS + 1 - 40, "drain.dead_letters": 1, "drain.lag": 0, "drain.duration": 1,
         }  # fmt: skip
         assert (run.progress["what"], run.progress["records"]) == (topic.name, ROWS + 1 - 40)
+        run = Run()
+        topic.task().execute(run.context)
+        assert sent(server) == {"drain.lag": 0, "drain.duration": 1}, "of nothing, too"
+        assert (run.progress["records"], run.progress["left"]) == (0, 0)
 
 
 def test_proof_purge_restore_and_audit_tell_of_their_rows(place: Place, stopped: Connector) -> None:
