@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
 from airflow_provider_chista.hooks.services import Services
 from airflow_provider_chista.operators.audit import AuditArchiveOperator
+from airflow_provider_chista.operators.drain import DrainTopicOperator
 from airflow_provider_chista.operators.purge import PurgeSourceOperator
 from airflow_provider_chista.operators.restore import RestoreRowsOperator
 from airflow_provider_chista.operators.verify import VerifyArchiveOperator
@@ -75,6 +80,10 @@ def test_a_drain_tells_of_every_record_dead_letters_and_what_is_left(place: Plac
             "drain.records": ROWS + 1 - 40, "drain.dead_letters": 1, "drain.lag": 0, "drain.duration": 1,
         }  # fmt: skip
         assert (run.progress["what"], run.progress["records"]) == (topic.name, ROWS + 1 - 40)
+        run = Run()
+        topic.task().execute(run.context)
+        assert sent(server) == {"drain.lag": 0, "drain.duration": 1}, "of nothing, too"
+        assert (run.progress["records"], run.progress["left"]) == (0, 0)
 
 
 def test_proof_purge_restore_and_audit_tell_of_their_rows(place: Place, stopped: Connector) -> None:
@@ -157,12 +166,27 @@ def test_rows_that_differ_are_counted_and_are_no_event(
     assert run.event == {}
 
 
-def test_the_page_of_the_query_link_is_there_and_its_query_runs(place: Place) -> None:
-    pair = archived_pair(place, 1)
-    task: Any = VerifyArchiveOperator(
-        task_id="verify", connector="none", topic_prefix="none", **pair, **place.systems
+def test_the_query_of_a_link_finds_what_the_task_is_about_and_its_page_is_there(place: Place) -> None:
+    target = f"{place.database}.o'rders"
+    known: dict[str, Any] = {"table": "shop.orders", "target": target, **place.systems}
+    window = "day:2024-01-01T00:00:00+00:00/2024-01-02T00:00:00+00:00"
+    place.control.insert(
+        "ledger", [{"target": target, "window": each, "stage": each[:3]} for each in (window, "all")]
     )
-    found = place.client.query(task.query_sql(context()))
-    assert found.column_names[:2] == ("at", "stage")
-    drained = Topic(place).task()
-    assert place.client.query(drained.query_sql(context())).column_names[0] == "state"
+    place.control.insert("dead_letters", [{"target": target, "topic": "t", "error": "no event"}])
+
+    def found(task: Any) -> list[Any]:
+        query = task.query_sql(context(("2024-01-01", "2024-01-02")))
+        address = urlsplit(ChistaClickHouseHook().query_page(query))
+        assert httpx.get(urlunsplit((*address[:3], "", ""))).status_code == 200
+        assert b64decode(address.fragment).decode() == query
+        return list(place.client.query(query).named_results())
+
+    verify = VerifyArchiveOperator(
+        task_id="verify", connector="none", topic_prefix="none", time_column="day", **known
+    )
+    assert [entry["stage"] for entry in found(verify)] == ["day"]
+    restore = RestoreRowsOperator(task_id="restore", restore_conn_id="r", **known)
+    assert {entry["stage"] for entry in found(restore)} == {"day", "all"}
+    drain = DrainTopicOperator(task_id="drain", topic_prefix="p", **known)
+    assert [(letter["state"], letter["error"]) for letter in found(drain)] == [("open", "no event")]
