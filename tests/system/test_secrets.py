@@ -49,7 +49,10 @@ def test_no_secret_is_in_any_xcom_or_rendered_template(
             for task in run.tasks():
                 path = f"{run.path}/taskInstances/{task}/xcomEntries"
                 for entry in airflow.call("GET", path, limit=100)["xcom_entries"]:
-                    yield f"{task} {entry['key']}", json.dumps(run.xcom(task, entry["key"]))
+                    yield (
+                        f"{task} {entry['key']}",
+                        json.dumps(run.xcom(task, entry["key"], entry["map_index"])),
+                    )
 
     assert any(task["rendered_fields"] for task in runs[0].tasks().values())
     assert found(stack, texts()) == []

@@ -191,9 +191,11 @@ class Run:
         if not self.airflow.call("GET", path)["response_received"]:
             self.airflow.call("PATCH", path, {"chosen_options": [option], "params_input": {"reason": reason}})
 
-    def xcom(self, task: str, key: str = "return_value") -> Any:
-        path = f"{self.path}/taskInstances/{task}/xcomEntries/{key}"
-        return self.airflow.call("GET", path, deserialize=False, stringify=False)["value"]
+    def xcom(self, task: str, key: str = "return_value", map_index: int = -1) -> Any:
+        path = f"{self.path}/taskInstances/{task}/xcomEntries/{quote(key, safe='')}"
+        return self.airflow.call("GET", path, deserialize=False, stringify=False, map_index=map_index)[
+            "value"
+        ]
 
     def events(self) -> dict[str, dict[str, Any]]:
         """Extra of the asset events that the run made, by URI."""
