@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_chista.archive.ledger import Author
 from airflow_provider_chista.archive.restore import Conflicts, RestoreReport
 from airflow_provider_chista.clickhouse import sql
-from airflow_provider_chista.errors import FatalError, RefusedError
+from airflow_provider_chista.errors import FatalError, RefusedError, TransientError
 from airflow_provider_chista.model import Window
 from tests.integration.archive.conftest import Store
 from tests.integration.support.archives import Archive, archives, restore_in_process
@@ -138,7 +138,7 @@ def test_a_restore_killed_between_transactions_and_repeated_ends_the_same(
         assert process.exitcode == -9
     assert len(made.in_source()) == 300
     stops = iter([False, False, False, False, True])
-    with pytest.raises(FatalError, match="stopped after 100 rows; run the task again"):
+    with pytest.raises(TransientError, match="stopped after 100 rows; run the task again"):
         made.restore(batch_id=batch, txn_size=100, stopped=lambda: next(stops))
     report = made.restore(batch_id=batch, actor="a.user", author=Author("d", "r", "t", 2))
     assert (report.restored, report.already_there, report.selected) == (COUNT - 400, 400, COUNT)
