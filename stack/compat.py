@@ -4,18 +4,16 @@ environment of its own.
 
 import re
 import shutil
-import subprocess
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import downloads, environment
-from stack.environment import uv_environment
+from stack import environment
 from stack.errors import StackError
 from stack.launcher import say
 from stack.settings import Stack
-from stack.shell import run
+from stack.shell import streamed
 
 
 @dataclass(frozen=True)
@@ -76,18 +74,14 @@ def _outcome(stack: Stack, wanted: Environment) -> str:
         "no:cacheprovider",
         "tests/unit",
     ]
-    closing = ""
-    with subprocess.Popen(command, cwd=stack.root, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            closing = line.strip(" =\n") or closing
-    return closing if process.returncode == 0 else f"failed with status {process.returncode}: {closing}"
+    status, last = streamed(command, cwd=stack.root)
+    closing = last.strip(" =")
+    return closing if status == 0 else f"failed with status {status}: {closing}"
 
 
 def _interpreter(stack: Stack, wanted: Environment) -> Path | None:
-    uv = downloads.tools(stack) / "bin" / "uv"
     try:
-        found = run([uv, "python", "find", "--no-project", wanted.python], env=uv_environment(stack))
+        found = environment.uv(stack, "python", "find", "--no-project", wanted.python)
     except StackError as error:
         say(f"{wanted.name}: there is no Python {wanted.python} on the PATH\n{error}")
         return None
@@ -99,7 +93,6 @@ def _resolved(stack: Stack, wanted: Environment, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     limits, resolved = folder / "limits.txt", folder / "resolved.txt"
     limits.write_text("".join(f"{limit}\n" for limit in wanted.limits))
-    uv = downloads.tools(stack) / "bin" / "uv"
     options: list[str | Path] = [
         "--python-version",
         wanted.python,
@@ -109,10 +102,7 @@ def _resolved(stack: Stack, wanted: Environment, folder: Path) -> Path:
         limits,
     ]
     shown: list[str | Path] = ["-q", "--upgrade", "--no-header", "--no-annotate", "-o", resolved]
-    run(
-        [uv, "pip", "compile", *shown, *options, stack.root / "pyproject.toml"],
-        env=uv_environment(stack),
-    )
+    environment.uv(stack, "pip", "compile", *shown, *options, stack.root / "pyproject.toml")
     return resolved
 
 

@@ -49,14 +49,18 @@ def _pins_file(stack: Stack) -> Path:
     return path
 
 
-def uv_environment(stack: Stack) -> dict[str, str]:
-    """What uv is told wherever it is called."""
+def uv(stack: Stack, *words: str | Path, hint: str = "") -> str:
+    """Run uv, and return what it printed.
+
+    :raises StackError: it failed.
+    """
     # Environments are made of Pythons that are there: uv must not fetch another one.
-    return {
+    told = {
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_CACHE_DIR": str(stack.cache / "uv"),
         "UV_NO_PROGRESS": "1",
     }
+    return run([downloads.tools(stack) / "bin" / "uv", *words], env=told, hint=hint)
 
 
 def make(
@@ -71,16 +75,14 @@ def make(
 
     :raises StackError: when a package cannot be fetched or built, or nothing fits the constraints.
     """
-    uv = downloads.tools(stack) / "bin" / "uv"
     if not (venv / "bin" / "python").exists():
         shutil.rmtree(venv, ignore_errors=True)
-        run([uv, "venv", "-q", "--python", python, venv], env=uv_environment(stack))
+        uv(stack, "venv", "-q", "--python", python, venv)
     limits = [word for path in constraints for word in ("-c", path)]
-    run(
-        [uv, "pip", "install", "-q", "--python", venv / "bin" / "python", *limits, *requirements],
-        env=uv_environment(stack),
+    uv(
+        stack, "pip", "install", "-q", "--python", venv / "bin" / "python", *limits, *requirements,
         hint="mysqlclient is built here, which needs gcc, pkg-config and headers: python -m stack check",
-    )
+    )  # fmt: skip
 
 
 def locked_versions(stack: Stack) -> list[Path]:
@@ -110,22 +112,7 @@ def lock(stack: Stack) -> None:
 
     :raises StackError: when the pins contradict each other.
     """
-    uv = downloads.tools(stack) / "bin" / "uv"
     options = ["--universal", "--python-version", "3.11", *(f"--extra={extra}" for extra in EXTRAS)]
     files: list[str | Path] = [stack.root / "pyproject.toml", "--constraints", _pins_file(stack)]
-    run(
-        [
-            uv,
-            "pip",
-            "compile",
-            "-q",
-            "--upgrade",
-            "--no-header",
-            "--no-annotate",
-            *options,
-            *files,
-            "-o",
-            _lock(stack),
-        ],
-        env=uv_environment(stack),
-    )
+    shown = ["-q", "--upgrade", "--no-header", "--no-annotate"]
+    uv(stack, "pip", "compile", *shown, *options, *files, "-o", _lock(stack))

@@ -2,7 +2,7 @@
 
 import shutil
 
-from stack import downloads, environment
+from stack import environment
 from stack.launcher import say
 from stack.settings import Stack
 from stack.shell import run
@@ -15,14 +15,12 @@ def build(stack: Stack) -> None:
 
     :raises StackError: when a build fails.
     """
-    uv = downloads.tools(stack) / "bin" / "uv"
     limits = [word for path in environment.locked_versions(stack) for word in ("--build-constraints", path)]
     # Without --sdist and --wheel the wheel is made of the sdist, as a distributor makes it.
-    run(
-        [uv, "build", "-q", "--clear", "--no-create-gitignore", *limits, "-o", stack.dist, stack.root],
-        env=environment.uv_environment(stack),
+    environment.uv(
+        stack, "build", "-q", "--clear", "--no-create-gitignore", *limits, "-o", stack.dist, stack.root,
         hint="The build backend, hatchling, is fetched for a build.",
-    )
+    )  # fmt: skip
 
 
 def check(stack: Stack) -> None:

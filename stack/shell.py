@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,29 @@ def run(
         name = " ".join(Path(word).name for word in words[:2])
         raise StackError(f"{name} ended with status {done.returncode}. {hint}\n{tail}".strip())
     return done.stdout
+
+
+def streamed(
+    command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run a program to its end, show what it prints as it prints it, and return its status and its last line with a text.
+
+    ``env`` is added to this process's environment. What interrupts the wait ends the program too.
+    """
+    last = ""
+    with subprocess.Popen(
+        command, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+                last = line.rstrip() or last
+        except BaseException:
+            process.terminate()
+            raise
+    return process.returncode, last
 
 
 def find_program(name: str, *more_folders: Path) -> Path | None:

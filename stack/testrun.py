@@ -14,6 +14,7 @@ from stack.errors import StackError
 from stack.ports import port_table
 from stack.services import select
 from stack.settings import Stack
+from stack.shell import streamed
 
 # Beside the demo's stack (20000), so that a test never meets the demo's data.
 _DEFAULT_TEST_PORT = "22000"
@@ -107,7 +108,6 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
     prerequisites.ensure(tests, {service.name for service in services} | others)
     environment.ensure(tests)
     complaints = lint(tests) if suite.lint else 0
-    variables = dict(os.environ)
     # A CI that ends the run by a signal gets its processes back too: SIGTERM leaves through the same door as an error.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -116,7 +116,7 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
             launcher.up(one, wanted)
         # Each of several processes takes its own stack's (tests/lanes.py).
         environments = [client_environment(one) for one, _ in stacks]
-        variables |= dict(environments[0]) if environments else {}
+        variables = dict(environments[0]) if environments else {}
         variables |= {"CHISTA_TEST_STACKS": json.dumps(environments)} if len(stacks) > 1 else {}
         status, closing = _pytest(tests, suite, count, pytest_arguments, variables)
     finally:
@@ -142,20 +142,7 @@ def _pytest(
     if count > 1:
         command += ["-n", str(count), "--dist", "loadscope", "--no-loadscope-reorder"]
     command += arguments
-    closing = ""
-    with subprocess.Popen(
-        command, cwd=stack.root, env=variables, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                sys.stdout.write(line)
-                sys.stdout.flush()
-                closing = line.rstrip() or closing
-        except BaseException:
-            process.terminate()
-            raise
-    return process.returncode, closing
+    return streamed(command, cwd=stack.root, env=variables)
 
 
 def _keep_logs(stack: Stack) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 from airflow.sdk.configuration import conf
 
@@ -197,6 +197,29 @@ class Services:
         capture = self.capture(connector, topic_prefix)
         drain.run(barrier.wait(capture, drain.topics, timeout=timeout, stopped=stopped))
 
+    def catching_up(
+        self,
+        name: TableId,
+        target: TableId,
+        *,
+        connector: str | None,
+        topic_prefix: str | None,
+        timeout: float,
+        stopped: Callable[[], bool],
+    ) -> Callable[[], None] | None:
+        """:meth:`catch_up` with these arguments; None where connector or topic prefix is not known."""
+        if connector is None or topic_prefix is None:
+            return None
+        return partial(
+            self.catch_up,
+            name,
+            target,
+            connector=connector,
+            topic_prefix=topic_prefix,
+            timeout=timeout,
+            stopped=stopped,
+        )
+
     def compare(
         self,
         name: TableId,
@@ -221,18 +244,10 @@ class Services:
         """
         manifests = self.manifests(self.followed(name, target), target)
         ledger = self.ledger(name, target, window, author)
-
-        def catch_up() -> None:
-            if connector is not None and topic_prefix is not None:
-                self.catch_up(
-                    name,
-                    target,
-                    connector=connector,
-                    topic_prefix=topic_prefix,
-                    timeout=timeout,
-                    stopped=stopped,
-                )
-
+        catching_up = self.catching_up(
+            name, target, connector=connector, topic_prefix=topic_prefix, timeout=timeout, stopped=stopped
+        )
+        catch_up = catching_up or (lambda: None)
         if isinstance(options, CheckOptions):
             return check(
                 self.source, manifests, ledger, window, options,

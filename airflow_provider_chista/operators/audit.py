@@ -128,14 +128,11 @@ class AuditArchiveOperator(ArchiveOperator):
         """How to catch up, when the connector is named."""
         if bool(self.connector) != bool(self.topic_prefix):
             raise FatalError("connector and topic_prefix belong together; give both, or neither")
-        if not self.connector or not self.topic_prefix:
-            return None
-        return partial(
-            services.catch_up,
+        return services.catching_up(
             name,
             target,
-            connector=self.connector,
-            topic_prefix=self.topic_prefix,
+            connector=self.connector or None,
+            topic_prefix=self.topic_prefix or None,
             timeout=self.catch_up_timeout,
             stopped=self._stop.is_set,
         )

@@ -282,17 +282,6 @@ class SealArchiveOperator(WindowOperator):
         name, target = self.ids
         with airflow_errors(), self.connections.opened() as services:
             window = self.window(context)
-
-            def catch_up() -> None:
-                services.catch_up(
-                    name,
-                    target,
-                    connector=str(self.connector),
-                    topic_prefix=self.topic_prefix,
-                    timeout=self.catch_up_timeout,
-                    stopped=self._stop.is_set,
-                )
-
             report = Seal(
                 services.purge_source,
                 services.manifests(services.archived(name, target), target),
@@ -301,7 +290,14 @@ class SealArchiveOperator(WindowOperator):
                 control_topic(self.topic_prefix, "purge_log"),
                 self.verify_id,
                 stopped=self._stop.is_set,
-                catch_up=catch_up if self.connector else None,
+                catch_up=services.catching_up(
+                    name,
+                    target,
+                    connector=self.connector or None,
+                    topic_prefix=self.topic_prefix,
+                    timeout=self.catch_up_timeout,
+                    stopped=self._stop.is_set,
+                ),
             ).run()
         self.log.info("sealed %s of %s: %s", describe(window), name, report.summary())
         facts = {"rows": report.rows, "digest": report.digest, "batch_id": report.batch_id}

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_chista.sources.dbapi import Connection, is_closed
 
 
-class Connections:
+class OpenConnections:
     """Opens connections of a source, and knows those that are open.
 
     :param connect: returns a new connection of mysqlclient, psycopg 3 or psycopg2.

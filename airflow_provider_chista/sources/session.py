@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.sources.dbapi import Connection, Cursor, Row, is_closed
 from airflow_provider_chista.sources.failures import Failure, translated
-from airflow_provider_chista.sources.running import Connections
+from airflow_provider_chista.sources.running import OpenConnections
 
 _PING_AFTER_SECONDS = 30.0
 
@@ -34,7 +34,7 @@ class Session(ABC):
     def __init__(
         self, connect: Callable[[], Connection], *, label: str = "", connection: Connection | None = None
     ) -> None:
-        self._connect = connect if isinstance(connect, Connections) else Connections(connect)
+        self._connect = connect if isinstance(connect, OpenConnections) else OpenConnections(connect)
         self.where = label or f"{self.flavour} source"
         self._connection: Connection | None = None
         self._used = 0.0

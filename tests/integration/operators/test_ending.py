@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_chista.model import TableId
 from tests.integration.operators.conftest import Place, archived_pair
-from tests.integration.support.engines import locked, made_wait, wait_for
+from tests.integration.support.engines import locked, wait_for, waiting_for
 
 ENDS_WITHIN = 5.0
 """Airflow kills a task that is still there so many seconds after the signal."""
@@ -37,7 +37,7 @@ def test_a_task_whose_source_does_not_answer_ends(place: Place, timeout: float) 
     table = TableId.parse(pair["table"])
     with locked(place.engine, table), started(place, pair, timeout) as task:
         try:
-            wait_for(lambda: made_wait(place.engine, table) == 1, 60)
+            wait_for(lambda: waiting_for(place.engine, table) == 1, 60)
             if not timeout:
                 task.send_signal(signal.SIGTERM)
             told = time.monotonic()
@@ -49,7 +49,7 @@ def test_a_task_whose_source_does_not_answer_ends(place: Place, timeout: float) 
         # 1317: interrupted. Without a word from us the source itself gives up after three seconds, with 1205.
         ended = "AirflowTaskTimeout" if timeout else "TransientError"
         assert re.search(rf"\nended by {ended}: .*{'' if timeout else '1317'}", said), said
-        assert made_wait(place.engine, table) == 0
+        assert waiting_for(place.engine, table) == 0
 
 
 def test_a_task_without_a_signal_goes_on(place: Place) -> None:

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.model import Table, TableId
 from tests.integration.support import services
-from tests.integration.support.engines import ENGINES, Engine, locked, made_wait, wait_for
+from tests.integration.support.engines import ENGINES, Engine, locked, wait_for, waiting_for
 
 ENDS_WITHIN = 5.0
 
@@ -31,13 +31,13 @@ def test_statements_of_a_source_and_its_siblings_end(held: tuple[Engine, Table])
     engine, table = held
     with engine.source() as source, source.another() as sibling, ThreadPoolExecutor(2) as pool:
         reads = [pool.submit(each.count, table, None) for each in (source, sibling)]
-        wait_for(lambda: made_wait(engine, table.id) == 2)
+        wait_for(lambda: waiting_for(engine, table.id) == 2)
         source.cancel()
         for each in reads:
             # Not the lock timeout, after which the sources give up by themselves.
             with pytest.raises(TransientError, match=r"1317|canceling statement due to user request"):
                 each.result(ENDS_WITHIN)
-        assert made_wait(engine, table.id) == 0
+        assert waiting_for(engine, table.id) == 0
 
 
 def test_a_source_that_runs_nothing_is_not_disturbed(held: tuple[Engine, Table]) -> None:

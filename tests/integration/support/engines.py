@@ -232,7 +232,7 @@ def locked(engine: Engine, table: TableId) -> Iterator[None]:
         yield
 
 
-def made_wait(engine: Engine, table: TableId) -> int:
+def waiting_for(engine: Engine, table: TableId) -> int:
     """Statements of other sessions that wait for a table that is :func:`locked`."""
     statement = (
         "SELECT count(*) FROM information_schema.processlist"
