@@ -85,11 +85,12 @@ def test_a_rejection_leaves_the_source_untouched_and_the_ledger_says_who(
     assert states["employees_salaries.approve"] == "success"
     behind = ("purge", "purge_captured", "drain_deletes", "seal")
     assert {states[f"employees_salaries.{task}"] for task in behind} == {"skipped"}
-    verified, rejected = ledger.entries(clickhouse, salaries.target)
+    # Airflow may ask again (see Run.answer); each answer that was given is in the ledger.
+    verified, *answers = ledger.entries(clickhouse, salaries.target)
     assert (verified["stage"], verified["rows"]) == ("verified", 200)
     assert verified["window"] == "from_date:1986-01-01T00:00:00+00:00/1987-01-01T00:00:00+00:00"
-    assert (rejected["stage"], rejected["actor"]) == ("rejected", "admin")
-    assert json.loads(rejected["detail"]) == {"reason": "auditors need them"}
+    said = {(answer["stage"], answer["actor"], json.loads(answer["detail"])["reason"]) for answer in answers}
+    assert said == {("rejected", "admin", "auditors need them")}
 
 
 def test_parents_of_cascading_keys_are_proven_and_not_purged(triggered: Run, clickhouse: Client) -> None:
