@@ -98,6 +98,12 @@ WINDOW_PARAMS: dict[str, Param] = {
         title="Purge",
         description="Ask for approval, then delete the proven rows at the source.",
     ),
+    "reason": Param(
+        None,
+        type=["null", "string"],
+        title="Reason",
+        description="Why this run is started; kept in the ledger.",
+    ),
 }
 """The trigger form of an archive Dag."""
 
@@ -114,7 +120,7 @@ def archive_dag(
     *,
     tables: Sequence[ArchiveTable],
     source_conn_id: str,
-    capture_conn_id: str,
+    capture_conn_id: str | None = None,
     connector: str | None = None,
     topic_prefix: str | None = None,
     purge_conn_id: str | None = None,
@@ -150,7 +156,8 @@ def archive_dag(
         default. Another id makes another connector then, which reads everything anew; give both to rename the Dag.
     :param source_conn_id: the source as the verify user; :param purge_conn_id: the source as the purge user; None where
         no table is purged.
-    :param capture_conn_id: the source as the capture user, as the Connect worker reaches it.
+    :param capture_conn_id: the source as the capture user, as the Connect worker reaches it; None: ``source_conn_id``, whose
+        user then needs the grants of both, and whose password goes to Connect where there is no ``capture_password``.
     :param capture_password: config provider reference of the capture user's password, such as ``${env:NAME}``.
     :param connector_overrides: further properties of the connector, such as those of TLS.
     :param slot: replication slot; :param publication: publication; PostgreSQL only.
@@ -177,6 +184,7 @@ def archive_dag(
     :raises TypeError: ``throttle`` has another argument.
     """
     connector, topic_prefix = connector or dag_id, topic_prefix or dag_id
+    capture_conn_id = capture_conn_id or source_conn_id
     if not is_topic_prefix(topic_prefix):
         raise FatalError(
             f"topic_prefix is {topic_prefix!r}; give one of letters, digits, '.', '_', '-' for the topics' names"

@@ -35,6 +35,7 @@ with DAG(
             "refuse", enum=["refuse", "skip"], title="Rows that the source has in another form"
         ),
         "dry_run": Param(False, type="boolean", title="Dry run"),
+        "reason": Param(None, type=["null", "string"], title="Reason, kept in the ledger"),
     },
     default_args={"retries": 5, "retry_delay": timedelta(seconds=15), "source_conn_id": "mysql_verify"},
     tags=["chista", "restore"],

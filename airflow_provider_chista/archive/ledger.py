@@ -45,12 +45,16 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Which run of which task writes; all empty outside Airflow."""
+    """Which run of which task writes; all empty outside Airflow.
+
+    :param reason: why the run was started, as whoever started it said.
+    """
 
     dag_id: str = ""
     run_id: str = ""
     task_id: str = ""
     try_number: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ class Ledger:
         actor: str = "",
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append an entry and wait for the acknowledgement."""
+        """Append an entry and wait for the acknowledgement; the run's reason goes with it where ``detail`` has none."""
+        reason = {"reason": self.author.reason} if self.author.reason else {}
         self.control.insert(
             "ledger",
             [
@@ -114,7 +119,7 @@ class Ledger:
                     "run_id": self.author.run_id,
                     "task_id": self.author.task_id,
                     "try_number": self.author.try_number,
-                    "detail": json.dumps(detail or {}, sort_keys=True),
+                    "detail": json.dumps({**reason, **(detail or {})}, sort_keys=True),
                 }
             ],
         )

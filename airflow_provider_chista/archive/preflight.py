@@ -70,7 +70,8 @@ class PreflightReport:
         if errors:
             waiting_helps = all(finding.check == UNREACHABLE for finding in errors)
             raise (TransientError if waiting_helps else FatalError)(
-                f"preflight found {len(errors)} errors: " + " ".join(str(finding) for finding in errors)
+                f"preflight found {len(errors)} error{'s' if len(errors) > 1 else ''}: "
+                + " ".join(str(finding) for finding in errors)
             )
 
 

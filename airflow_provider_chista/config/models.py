@@ -229,7 +229,7 @@ class Archive(Defaults):
     """One DAG: the arguments of ``archive_dag``, and of the DAG."""
 
     source_conn_id: ConnId
-    capture_conn_id: ConnId
+    capture_conn_id: ConnId = OPTIONAL
     connector: ConnectorName = OPTIONAL
     topic_prefix: TopicPrefix = OPTIONAL
     slot: Text | None = OPTIONAL

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def author(context: Context) -> Author:
-    """The running try, for the ledger."""
+    """The running try, for the ledger, with the param ``reason`` where the run has one."""
     from airflow_provider_chista.archive.ledger import Author
 
-    ti = context["ti"]
-    return Author(ti.dag_id, ti.run_id, ti.task_id, ti.try_number)
+    ti, params = context["ti"], context.get("params") or {}
+    return Author(ti.dag_id, ti.run_id, ti.task_id, ti.try_number, str(params.get("reason") or ""))
 
 
 def task_name(context: Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_the_form_has_date_pickers_and_switches_and_the_run_uses_what_was_filled
     expect(form.get_by_text("Ask for approval, then delete the proven rows at the source.")).to_be_visible()
     start.fill(WINDOW[0])
     end.fill(WINDOW[1])
+    form.locator("[name=element_reason]").fill("to make room")
     page.screenshot(path=pictures / "trigger-form.png")
     form.get_by_role("button", name="Trigger", exact=True).click()
     expect(form).to_be_hidden()
@@ -49,7 +51,7 @@ def test_the_form_has_date_pickers_and_switches_and_the_run_uses_what_was_filled
     facts = run.facts()
     assert facts["run_type"] == "manual"
     assert facts["conf"] == {
-        "window_start": WINDOW[0], "window_end": WINDOW[1], "dry_run": False, "purge": True,
+        "window_start": WINDOW[0], "window_end": WINDOW[1], "dry_run": False, "purge": True, "reason": "to make room",
     }  # fmt: skip
     assert not airflow.call("GET", "/dags/archive_mariadb")["is_paused"]
 
@@ -117,7 +119,8 @@ def test_archive_mariadb_ends_with_every_approved_row_sealed(
     for pair, actor, reason in ((chista, "admin", "by REST"), (salaries, "admin", "seen in the browser")):
         entries = {entry["stage"]: entry for entry in ledger.entries(clickhouse, pair.target)}
         assert (entries["approved"]["actor"], reason in entries["approved"]["detail"]) == (actor, True)
-        assert "sealed" in entries
+        for stage in ("verified", "intent", "sealed"):
+            assert json.loads(entries[stage]["detail"])["reason"] == "to make room"
     page.goto(f"/dags/archive_mariadb/runs/{filled_in.run_id}")
     expect(page.get_by_text("Success").first).to_be_visible()
     page.screenshot(path=pictures / "run.png")

@@ -72,7 +72,7 @@ KEYS = [
     ("archives:", "defaults: {connector: x}\narchives:", "1:12: connector cannot be a default; each archive has its own"),
     ("archives:", "version: 1\narchives:", "1:1: version is not known here; known are defaults, archives"),
     ("purge_conn_id: p", "kafka_conn_id: p", "2:3: the archive orders lacks purge_conn_id; add it, here or in defaults, or"),
-    ("capture_conn_id: c", "slot: orders", "2:3: the archive orders lacks capture_conn_id; add it, here or in defaults"),
+    ("source_conn_id: v", "slot: orders", "2:3: the archive orders lacks source_conn_id; add it, here or in defaults"),
     (TARGET, "method: rows", "10:9: a table lacks target; add it"),
     ("archives:", "defaults:", "1:1: the file lacks archives; add it"),
 ]  # fmt: skip

@@ -52,13 +52,13 @@ def test_a_text_that_is_no_file_of_archives(errors: Errors, text: bytes, error: 
 
 def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file(errors: Errors) -> None:
     text = GOOD.replace("90 days", "long").replace("day\n", "day\n        purges: 1\n        repair: 2\n")
-    more = "  lines:\n    source_conn_id: ${NOWHERE_SET}\n    connector: orders\n    tables: []\n"
+    more = "  lines:\n    capture_conn_id: ${NOWHERE_SET}\n    connector: orders\n    tables: []\n"
     assert [each.partition(";")[0] for each in errors(text + more)] == [
         "8:16: retention is 'long'",
         "13:9: purges is not known here",
         "14:17: repair is 2",
-        "15:3: the archive lines lacks capture_conn_id",
-        "16:21: ${NOWHERE_SET} is not set where Airflow parses this file",
+        "15:3: the archive lines lacks source_conn_id",
+        "16:22: ${NOWHERE_SET} is not set where Airflow parses this file",
         "17:16: connector 'orders' is taken by another archive in line 6",
         "18:13: tables is an empty list",
     ]

@@ -129,7 +129,7 @@ def test_schedule_and_form(bag: DagBag, dag_id: str) -> None:
     assert dag.timetable.retention == timedelta(days=365)
     shown = {name: dag.params.get_param(name) for name in dag.params}
     assert {name: param.value for name, param in shown.items()} == {
-        "window_start": None, "window_end": None, "dry_run": False, "purge": True,
+        "window_start": None, "window_end": None, "dry_run": False, "purge": True, "reason": None,
     }  # fmt: skip
     for name in ("window_start", "window_end"):
         assert shown[name].schema == {
@@ -182,6 +182,7 @@ def test_a_restore_is_started_by_hand_and_the_archive_is_drained_on_both_sides_o
     params = {name: dag.params.get_param(name).value for name in dag.params}
     assert params == {
         "batch_id": "", "row_keys": [], "window_start": None, "window_end": None, "conflicts": "refuse", "dry_run": False,
+        "reason": None,
     }  # fmt: skip
 
 
