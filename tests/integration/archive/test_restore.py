@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -140,13 +141,14 @@ def test_a_restore_killed_between_transactions_and_repeated_ends_the_same(
     stops = iter([False, False, False, False, True])
     with pytest.raises(TransientError, match="stopped after 100 rows; run the task again"):
         made.restore(batch_id=batch, txn_size=100, stopped=lambda: next(stops))
-    report = made.restore(batch_id=batch, actor="a.user", author=Author("d", "r", "t", 2))
+    report = made.restore(batch_id=batch, actor="a.user", author=Author("d", "r", "t", 2, "a mistake"))
     assert (report.restored, report.already_there, report.selected) == (COUNT - 400, 400, COUNT)
     assert made.in_source() == before
     assert lists_left(made, report) == 0
-    assert [(entry["rows"], entry["actor"], entry["run_id"]) for entry in restored(made)] == [
-        (100, "", ""), (COUNT - 400, "a.user", "r")
-    ]  # fmt: skip
+    entries = [
+        (e["rows"], e["actor"], e["run_id"], json.loads(e["detail"]).get("reason")) for e in restored(made)
+    ]
+    assert entries == [(100, "", "", None), (COUNT - 400, "a.user", "r", "a mistake")]
     # The purge task, cleared, goes on with its own batch, which is done with these rows.
     assert made.purge().batch_id == batch
     assert made.in_source() == before
