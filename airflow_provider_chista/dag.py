@@ -108,7 +108,10 @@ WINDOW_PARAMS: dict[str, Param] = {
 """The trigger form of an archive Dag."""
 
 
-_TO_THE_BARRIER: dict[str, Any] = {"max_rows": 2**48, "max_bytes": 2**60, "max_seconds": 7 * 86_400.0}
+DEFAULT_ARGS: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=15)}
+"""What every task gets that is not told otherwise."""
+
+TO_THE_BARRIER: dict[str, Any] = {"max_rows": 2**48, "max_bytes": 2**60, "max_seconds": 7 * 86_400.0}
 """Limits of a drain that what follows it waits for: the barrier alone ends it."""
 
 _MEASURED = ("max_lag", "max_load", "lag_conn_ids")
@@ -217,7 +220,7 @@ def archive_dag(
         start_date=start_date,
         catchup=dag_kwargs.pop("catchup", False),
         params={**WINDOW_PARAMS, **dag_kwargs.pop("params", {})},
-        default_args={"retries": 5, "retry_delay": timedelta(seconds=15), **(default_args or {})},
+        default_args={**DEFAULT_ARGS, **(default_args or {})},
         max_active_runs=dag_kwargs.pop("max_active_runs", 4),
         tags=dag_kwargs.pop("tags", ["chista", "archive"]),
         **dag_kwargs,
@@ -328,7 +331,7 @@ def _archive(
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
     ends: dict[str, Any] = {"topic_prefix": stream["topic_prefix"], "barrier": captured.output}
     drain = DrainTopicOperator(
-        task_id="drain", on_truncate=table.on_truncate, **ends, **_TO_THE_BARRIER, **pair
+        task_id="drain", on_truncate=table.on_truncate, **ends, **TO_THE_BARRIER, **pair
     )
     drained = TopicDrainedSensor(task_id="drained", **ends, **pair)
     verify = VerifyArchiveOperator(
@@ -374,7 +377,7 @@ def _purge(
     ends: dict[str, Any] = {"topic_prefix": prefix, "barrier": captured.output}
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
     drain = DrainTopicOperator(
-        task_id="drain_deletes", on_truncate=table.on_truncate, **ends, **_TO_THE_BARRIER, **pair
+        task_id="drain_deletes", on_truncate=table.on_truncate, **ends, **TO_THE_BARRIER, **pair
     )
     seal = SealArchiveOperator(
         task_id="seal", purge_conn_id=purge_conn_id, verify_id=proof, **stream, **window, **shared

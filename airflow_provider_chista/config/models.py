@@ -193,6 +193,10 @@ class Defaults(Settings):
     snapshot: Literal["initial", "windows"] = OPTIONAL
     asset_events: bool = OPTIONAL
     default_args: TaskDefaults | None = OPTIONAL
+    restore_conn_id: ConnId = OPTIONAL
+    """The source as the restore user; makes a second DAG, `<id>_restore`, which brings rows back when it is triggered."""
+    audit: Cron | None = OPTIONAL
+    """When what was purged is proven again, by one more DAG, `<id>_audit`; null: whenever it is triggered."""
     notifications: Notifications | None = OPTIONAL
     """Whom to tell of what, by Airflow's notifiers."""
     table_defaults: TableDefaults | None = OPTIONAL

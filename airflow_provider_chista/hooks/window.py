@@ -11,7 +11,10 @@ from airflow_provider_chista.model import Window
 def run_window(
     context: Context, column: str | None, start: windows.Bound, end: windows.Bound
 ) -> Window | None:
-    """The rows that this run owns; see :func:`airflow_provider_chista.archive.window.resolve`."""
+    """The rows that this run owns; see :func:`airflow_provider_chista.archive.window.resolve`.
+
+    :param column: the time column; None, or empty as a template makes it: the table has none.
+    """
     first, last = context.get("data_interval_start"), context.get("data_interval_end")
     dates = windows.RunDates(
         params=context.get("params") or {},
@@ -19,7 +22,7 @@ def run_window(
         logical_date=context.get("logical_date"),
         run_after=getattr(context.get("dag_run"), "run_after", None),
     )
-    return windows.resolve(column, start, end, dates)
+    return windows.resolve(column or None, start, end, dates)
 
 
 def stored(window: Window | None) -> list[str] | None:

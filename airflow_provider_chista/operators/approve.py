@@ -42,7 +42,7 @@ class ApprovePurgeOperator(ApprovalOperator):
     """
 
     template_fields: Sequence[str] = (
-        *ApprovalOperator.template_fields, "table", "target", "verify_id", "window_start", "window_end",
+        *ApprovalOperator.template_fields, "table", "target", "verify_id", "time_column", "window_start", "window_end",
     )  # fmt: skip
     ui_color = "#f8d7da"
 

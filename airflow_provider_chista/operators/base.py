@@ -123,7 +123,9 @@ class WindowOperator(TableOperator):
     :param window_end: its end, exclusive.
     """
 
-    template_fields: Sequence[str] = (*TableOperator.template_fields, "window_start", "window_end")
+    template_fields: Sequence[str] = (
+        *TableOperator.template_fields, "time_column", "window_start", "window_end",
+    )  # fmt: skip
 
     def __init__(
         self,

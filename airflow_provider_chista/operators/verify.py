@@ -126,7 +126,7 @@ class VerifyArchiveOperator(WindowOperator):
                 mask_values=self.mask_values,
             )
             by_keys = isinstance(options, CheckOptions) and bool(options.chosen)
-            window = None if by_keys and self.time_column is None else self.window(context)
+            window = None if by_keys and not self.time_column else self.window(context)
             part = f", {options.mode} {options.chosen}".rstrip() if isinstance(options, CheckOptions) else ""
             self.log.info("verifying %s%s of %s against %s", describe(window), part, name, target)
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow_provider_chista.config import load_dags
 from airflow_provider_chista.config.models import Archive, Notifications, Table, TaskDefaults, Throttle
 from airflow_provider_chista.dag import ArchiveTable, archive_dag
+from airflow_provider_chista.upkeep import audit_dag, restore_dag
 from tests.unit.config.notifiers import Recorder
 
 FILE = Path(__file__).with_name("every_setting.yaml")
@@ -151,6 +153,16 @@ PLAIN: dict[str, Any] = {
     "throttle": {"limit": 5, "max_lag": 1},
     "tables": [ArchiveTable("shop.plain", "archive.plain", "day", on_truncate="keep", repair=True)],
 }
+BESIDE: dict[str, Any] = {
+    name: ORDERS[name]
+    for name in (
+        "tables", "source_conn_id", "connector", "topic_prefix", "kafka_conn_id", "kafka_connect_conn_id",
+        "clickhouse_conn_id", "schema_registry_conn_id", "default_args", "on_failure_callback", "on_success_callback",
+        "is_paused_upon_creation", "owner_links",
+    )
+}  # fmt: skip
+RESTORE: dict[str, Any] = {**BESIDE, "restore_conn_id": "orders_restore"}
+AUDIT: dict[str, Any] = {**BESIDE, "cron": "@monthly"}
 
 
 @pytest.fixture(scope="module")
@@ -159,20 +171,33 @@ def loaded() -> dict[str, DAG]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(("dag_id", "arguments"), [("orders", ORDERS), ("plain", PLAIN)])
+@pytest.mark.parametrize(
+    ("dag_id", "factory", "arguments"),
+    [
+        ("orders", archive_dag, ORDERS),
+        ("orders_restore", restore_dag, RESTORE),
+        ("orders_audit", audit_dag, AUDIT),
+        ("plain", archive_dag, PLAIN),
+    ],
+)
 def test_every_task_and_argument_is_that_of_the_same_call(
-    loaded: dict[str, DAG], dag_id: str, arguments: dict[str, Any]
+    loaded: dict[str, DAG], dag_id: str, factory: Callable[..., DAG], arguments: dict[str, Any]
 ) -> None:
-    made = archive_dag(dag_id, **arguments)
+    made = factory(dag_id, **arguments)
     found = loaded[dag_id]
     assert sorted(found.task_ids) == sorted(made.task_ids)
     for task in made.tasks:
-        assert facts(found.task_dict[task.task_id]) == facts(task), task.task_id
+        if isinstance(task, BaseOperator):
+            assert facts(found.task_dict[task.task_id]) == facts(task), task.task_id
     assert (found.on_failure_callback, found.on_success_callback) == (
         made.on_failure_callback,
         made.on_success_callback,
     )
     assert serialised(found) == serialised(made)
+
+
+def test_restores_and_audits_are_made_where_they_are_asked_for(loaded: dict[str, DAG]) -> None:
+    assert set(loaded) == {"orders", "orders_restore", "orders_audit", "plain"}
 
 
 def facts(task: BaseOperator) -> dict[str, Any]:

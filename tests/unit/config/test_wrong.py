@@ -64,6 +64,13 @@ def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file(error
     ]
 
 
+@pytest.mark.parametrize("name", ["orders_restore", "orders_audit"])
+def test_the_names_of_restores_and_audits_are_kept_for_them(errors: Errors, name: str) -> None:
+    second = GOOD.removeprefix("archives:\n").replace("orders", "lines").replace("  lines:", f"  {name}:")
+    found = errors(GOOD + second)
+    assert found == [f"2:3: the name {name} is kept for a DAG of orders; give the other archive another name"]
+
+
 def test_a_wrong_default_is_told_once_where_it_stands(errors: Errors) -> None:
     defaults = "defaults:\n  retention: soon\n  table_defaults: {repair: 7}\n"
     second = (

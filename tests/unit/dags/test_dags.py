@@ -39,7 +39,10 @@ FROM_YAML = {
 """Those of ``archives.yaml``."""
 EXAMPLES = {"archive_only": ([], ["employees.dept_emp"]), "purge_approved": (["employees.dept_manager"], [])}
 EVERY = ARCHIVES | FROM_YAML | EXAMPLES
-OTHERS = ["audit", "backfill_salaries", "drain_mapped", "report", "restore_rows", "stream_live"]
+OTHERS = [
+    "audit", "backfill_salaries", "drain_mapped", "report", "restore_rows", "stream_live", "yaml_mysql_audit",
+    "yaml_mysql_restore",
+]  # fmt: skip
 EVERY_ARCHIVE = pytest.mark.parametrize("dag_id", EVERY)
 
 
@@ -183,6 +186,23 @@ def test_a_restore_is_started_by_hand_and_the_archive_is_drained_on_both_sides_o
     assert params == {
         "batch_id": "", "row_keys": [], "window_start": None, "window_end": None, "conflicts": "refuse", "dry_run": False,
         "reason": None,
+    }  # fmt: skip
+
+
+def test_an_archive_of_yaml_has_its_restores_and_audits(bag: DagBag) -> None:
+    restore, archive = bag.dags["yaml_mysql_restore"], bag.dags["yaml_mysql"].task_dict
+    assert type(restore.timetable).__name__ == "NullTimetable"
+    assert edges(restore) == chain("source_captured", "drain", "restore", "restore_captured", "drain_inserts")
+    assert restore.params.get_param("table").schema["enum"] == ["employees.titles", "employees.dept_emp"]
+    assert restore.task_dict["restore"].restore_conn_id == "mysql_restore"
+    for name in ("connector", "topic_prefix"):
+        wanted = getattr(archive["register_connector"], name)
+        assert getattr(restore.task_dict["source_captured"], name) == wanted
+    audited = bag.dags["yaml_mysql_audit"].task_dict["audit"]
+    assert audited.expand_input.value == {
+        "tables": [
+            {"employees.titles": "archive_mysql.yaml_titles"}, {"employees.dept_emp": "archive_mysql.yaml_dept_emp"},
+        ]
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ import airflow_provider_chista.sensors as sensors
 from airflow_provider_chista.dag import WINDOW_PARAMS, ArchiveTable, archive_dag
 from airflow_provider_chista.operators.base import ArchiveOperator, TableOperator, WindowOperator
 from airflow_provider_chista.sensors.base import CheckSensor
+from airflow_provider_chista.upkeep import audit_dag, restore_dag
 from tests.unit.docs.generated import ROOT
 from tests.unit.docs.pages import code, page, rows, sections
 
@@ -126,6 +128,13 @@ def test_the_factory_and_the_table_are_documented() -> None:
     for field in dataclasses.fields(ArchiveTable):
         default = inspect.Parameter.empty if field.default is missing else field.default
         assert found[field.name] == written(default), field.name
+
+
+@pytest.mark.parametrize("factory", [restore_dag, audit_dag])
+def test_the_factories_of_restores_and_audits_are_documented(factory: Callable[..., Any]) -> None:
+    _, of_restores, of_audits = SECTIONS["Restores and audits"].split("`dag_id`")
+    table = {restore_dag: of_restores, audit_dag: of_audits}[factory]
+    require("| `dag_id`" + table.partition("\n\n")[0], parameters(factory))
 
 
 def test_the_form_is_documented() -> None:

@@ -62,7 +62,7 @@ def quoted() -> list[str]:
     above, _, _ = SECTIONS["Approve, purge, seal"].partition("|")
     _, _, below = SECTIONS["Approve, purge, seal"].rpartition("|")
     found += [*code(above), *code(below.partition(", and with")[0]), *code(below.partition("soft_fail`")[2])]
-    found += [*code(SECTIONS["Errors that should not happen"]), "preflight found … errors"]
+    found += [*code(SECTIONS["Errors that should not happen"]), "preflight found … error"]
     return [fragment for fragment in dict.fromkeys(found) if not fragment.startswith("[")]
 
 
