@@ -21,7 +21,16 @@ from airflow_provider_chista.operators.restore import RestoreRowsOperator
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_WINDOW = {name: WINDOW_PARAMS[name] for name in ("window_start", "window_end")}
+_TEXT: dict[str, Any] = {"type": ["null", "string"]}
+"""A field that may stay empty; Airflow's form insists on every other one."""
+_WINDOW = {
+    "window_start": Param(
+        None, **_TEXT, format="date", title="Window start", description="First day of the rows (UTC)."
+    ),
+    "window_end": Param(
+        None, **_TEXT, format="date", title="Window end", description="Their end, exclusive (UTC)."
+    ),
+}
 
 _RESTORES = """Brings archived rows back to the source, by hand: those of a window, of row keys, or of a purge batch.
 
@@ -80,8 +89,15 @@ def restore_dag(
     form = {
         "table": Param(names[0], enum=names, title="Table", description="Source table whose rows come back."),
         **_WINDOW,
-        "row_keys": Param([], type="array", title="Row keys", description="In place of a window."),
-        "batch_id": Param("", type="string", title="Purge batch", description="In place of a window."),
+        "row_keys": Param(
+            None,
+            type=["null", "array"],
+            title="Row keys",
+            description="In place of a window, as the ledger's tables spell them.",
+        ),
+        "batch_id": Param(
+            None, **_TEXT, title="Purge batch", description="In place of a window: its id in the ledger."
+        ),
         "conflicts": Param(
             "refuse", enum=["refuse", "skip"], title="Rows that the source has in another form"
         ),
@@ -113,8 +129,8 @@ def restore_dag(
             task_id="restore",
             restore_conn_id=restore_conn_id,
             time_column="{{ time_columns[params.table] }}",
-            batch_id="{{ params.batch_id }}",
-            row_keys="{{ params.row_keys | tojson }}",
+            batch_id="{{ params.batch_id or '' }}",
+            row_keys="{{ (params.row_keys or []) | tojson }}",
             conflicts="{{ params.conflicts }}",
             **pair,
             **systems,

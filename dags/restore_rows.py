@@ -27,8 +27,8 @@ with DAG(
     max_active_runs=1,
     catchup=False,
     params={
-        "batch_id": Param("", type="string", title="Purge batch"),
-        "row_keys": Param([], type="array", title="Row keys"),
+        "batch_id": Param(None, type=["null", "string"], title="Purge batch"),
+        "row_keys": Param(None, type=["null", "array"], title="Row keys"),
         "window_start": Param(None, **DAY, title="First day, UTC"),
         "window_end": Param(None, **DAY, title="End, exclusive, UTC"),
         "conflicts": Param(
@@ -49,8 +49,8 @@ with DAG(
         task_id="restore",
         restore_conn_id="mysql_restore",
         time_column="from_date",
-        batch_id="{{ params.batch_id }}",
-        row_keys="{{ params.row_keys | tojson }}",
+        batch_id="{{ params.batch_id or '' }}",
+        row_keys="{{ (params.row_keys or []) | tojson }}",
         conflicts="{{ params.conflicts }}",
         outlets=[archive_asset(TABLE["target"], "restored")],
         **TABLE,
