@@ -21,7 +21,7 @@ PINNED = {
     "apache-airflow-providers-standard": "AIRFLOW_STANDARD_PROVIDER_VERSION",
 }
 
-EXTRAS = ("test", "lint", "docs")
+EXTRAS = ("openlineage", "test", "lint", "docs")
 """Extras of the project that ``.venv`` has."""
 
 

@@ -14,12 +14,16 @@ from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.lineage import DRAIN, Moved
 from airflow_provider_chista.links import QueryLink, TopicLink, letters_query
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import TableOperator, task_name
 from airflow_provider_chista.operators.progress import Reporter
 
 _DEFAULTS = DrainLimits()
+
+STORED = ("r", "c", "u")
+"""Operations of change events that each bring a row into the archive table."""
 
 
 class DrainTopicOperator(TableOperator):
@@ -151,6 +155,8 @@ class DrainTopicOperator(TableOperator):
             follow = float(self.follow_seconds)
             summary = Follower(drain, self._stop.wait).run(follow) if follow else drain.run(barrier)
             batches.ended(summary["remaining"])
+            stored = sum(summary.get(f"op_{op}", 0) for op in STORED)
+            self.moved = Moved(DRAIN, drain.table, summary["records"], summary["bytes"], stored)
             if self._stop.is_set():
                 raise TransientError(f"the drain of {drain.topic} was stopped; what was drained is recorded")
         meter.took(metrics.DRAIN_DURATION, time.monotonic() - started)

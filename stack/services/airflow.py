@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from stack import environment
@@ -19,7 +20,7 @@ _HEARTBEAT_SECONDS = 20
 def places(stack: Stack) -> dict[str, str]:
     """Airflow's settings that name a place or a secret; the others are ``stack/config/airflow/airflow.env``."""
     ports, secrets = stack.ports, stack.secrets
-    more_dags = stack.overrides.get("CHISTA_DAGS")
+    more_dags, traced = stack.overrides.get("CHISTA_DAGS"), stack.overrides.get("CHISTA_LINEAGE")
     database = f"airflow:{secrets['CHISTA_AIRFLOW_DB_PASSWORD']}@{HOST}:{ports['postgres']}/airflow"
     return {
         "AIRFLOW_HOME": str(stack.airflow_home),
@@ -39,6 +40,7 @@ def places(stack: Stack) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": HOST,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(ports["airflow_scheduler_health"]),
         **({"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": _bundles(more_dags)} if more_dags else {}),
+        **(_lineage(stack, traced.split(",")) if traced else {}),
     }
 
 
@@ -51,6 +53,22 @@ def _bundles(more_dags: str) -> str:
             {"name": "more-dags", "classpath": local, "kwargs": {"path": more_dags}},
         ]
     )
+
+
+def _lineage(stack: Stack, dag_ids: Sequence[str]) -> dict[str, str]:
+    """OpenLineage events of these DAGs and no others, a line each, beside the logs.
+
+    Not by default: while any DAG is told of, each task of every DAG imports OpenLineage's listener, a second of its time.
+    """
+    policy = [
+        {"scope": {}, "controls": {"emit": False}},
+        *({"scope": {"dag_id": dag_id}, "controls": {"emit": True}} for dag_id in dag_ids),
+    ]
+    file = {"type": "file", "log_file_path": str(stack.logs / "openlineage.jsonl"), "append": True}
+    return {
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(file),
+        "AIRFLOW__OPENLINEAGE__EMISSION_POLICY": json.dumps(policy),
+    }
 
 
 def process_environment(stack: Stack) -> dict[str, str]:
