@@ -1,4 +1,6 @@
-"""Airflow's four processes: API server (with the UI), scheduler (LocalExecutor), DAG processor and triggerer."""
+"""Airflow's four processes: API server (with the UI), scheduler (LocalExecutor), DAG processor and triggerer; and a worker
+where the executor is Celery's.
+"""
 
 import json
 import time
@@ -8,9 +10,11 @@ from pathlib import Path
 from stack import environment
 from stack.connections import connection_environment
 from stack.downloads import locked
+from stack.errors import StackError
+from stack.services import redis
 from stack.services.base import HealthCheck, Service, http_answer, http_problem
 from stack.services.postgres import psql
-from stack.settings import HOST, Stack, read_env_file
+from stack.settings import CELERY, HOST, Stack, read_env_file
 from stack.shell import run, write_private
 
 # A component whose last heartbeat is older than this is not well (Airflow's processes beat every 5 s).
@@ -21,6 +25,7 @@ def places(stack: Stack) -> dict[str, str]:
     """Airflow's settings that name a place or a secret; the others are ``stack/config/airflow/airflow.env``."""
     ports, secrets = stack.ports, stack.secrets
     more_dags, traced = stack.overrides.get("CHISTA_DAGS"), stack.overrides.get("CHISTA_LINEAGE")
+    celery = stack.executor == CELERY
     database = f"airflow:{secrets['CHISTA_AIRFLOW_DB_PASSWORD']}@{HOST}:{ports['postgres']}/airflow"
     return {
         "AIRFLOW_HOME": str(stack.airflow_home),
@@ -41,6 +46,7 @@ def places(stack: Stack) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(ports["airflow_scheduler_health"]),
         **({"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": _bundles(more_dags)} if more_dags else {}),
         **(_lineage(stack, traced.split(",")) if traced else {}),
+        **(_celery(stack, database) if celery else {}),
     }
 
 
@@ -68,6 +74,20 @@ def _lineage(stack: Stack, dag_ids: Sequence[str]) -> dict[str, str]:
     return {
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(file),
         "AIRFLOW__OPENLINEAGE__EMISSION_POLICY": json.dumps(policy),
+    }
+
+
+def _celery(stack: Stack, database: str) -> dict[str, str]:
+    """Settings of the CeleryExecutor; ``database``: user, password and place of the metadata database."""
+    broker = f":{stack.secrets['CHISTA_REDIS_PASSWORD']}@{HOST}:{stack.ports['redis']}"
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": f"redis://{broker}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
+        "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
+        # Redis gives a task that is not done after this to another worker too; none of the stack's takes a day.
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
     }
 
 
@@ -143,7 +163,22 @@ def _scheduler_problem(stack: Stack, since: float) -> str | None:
     return http_problem(address) or _Heartbeat("SchedulerJob")(stack, since)
 
 
-def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy: HealthCheck) -> Service:
+def _worker_problem(stack: Stack, since: float) -> str | None:
+    """A worker that waits for tasks, or has taken as many as it can, is a client of Redis whose last command was BRPOP."""
+    try:
+        clients = redis.cli(stack, "client", "list")
+    except StackError as error:
+        return error.reason()
+    return None if " cmd=brpop " in clients else "no worker takes tasks from Redis"
+
+
+def _service(
+    name: str,
+    ports: tuple[str, ...],
+    words: tuple[str, ...],
+    healthy: HealthCheck,
+    after: tuple[str, ...] = ("postgres",),
+) -> Service:
     return Service(
         name=name,
         ports=ports,
@@ -152,7 +187,7 @@ def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy:
         command=lambda stack: _airflow(stack, *words),
         environment=process_environment,
         healthy=healthy,
-        after=("postgres",),
+        after=after,
         # Scheduler, DAG processor and triggerer end themselves when their database is away for some seconds.
         comes_back=True,
     )
@@ -168,4 +203,12 @@ AIRFLOW = (
     ),
     _service("airflow-dag-processor", (), ("dag-processor",), _Heartbeat("DagProcessorJob")),
     _service("airflow-triggerer", (), ("triggerer", "--skip-serve-logs"), _Heartbeat("TriggererJob")),
+)
+
+WORKER = _service(
+    "airflow-worker",
+    (),
+    ("celery", "worker", "--skip-serve-logs", "--celery-hostname", "chista@%h"),
+    _worker_problem,
+    after=("postgres", "redis"),
 )

@@ -124,3 +124,18 @@ def test_openlineage_is_told_of_the_chosen_dags_and_no_others():
         None: False, "one": True, "two": True,
     }  # fmt: skip
     assert json.loads(given["AIRFLOW__OPENLINEAGE__TRANSPORT"])["type"] == "file"
+
+
+def test_the_executor_is_one_of_two():
+    assert Stack.from_environment({"CHISTA_EXECUTOR": ""}).executor == "local"
+    celery = Stack.from_environment({"CHISTA_EXECUTOR": "celery", "CHISTA_BASE_PORT": "31000"})
+    assert "AIRFLOW__CORE__EXECUTOR" not in places(Stack())
+    given = places(celery)
+    assert given["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert given["AIRFLOW__CELERY__BROKER_URL"] == "redis://:demo-redis-celery@127.0.0.1:31079/0"
+    assert (
+        given["AIRFLOW__CELERY__RESULT_BACKEND"].partition("//")[2]
+        in given["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    )
+    with pytest.raises(ValueError, match="must be local or celery, found 'kubernetes'"):
+        Stack.from_environment({"CHISTA_EXECUTOR": "kubernetes"})
