@@ -99,6 +99,7 @@ def mapped(place: Place, environment: dict[str, str], tmp_path_factory: pytest.T
     events = tmp_path_factory.mktemp("openlineage") / "events.jsonl"
     told = {
         "MAPPED": json.dumps(arguments),
+        "AIRFLOW__OPENLINEAGE__EMISSION_POLICY": '[{"scope": {}, "controls": {"emit_dag_events": false}}]',
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
             {"type": "file", "log_file_path": str(events), "append": True}
         ),
