@@ -86,6 +86,8 @@ def _celery(stack: Stack, database: str) -> dict[str, str]:
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
         "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
+        # Seconds to hand a task to Redis; one, the default, is not always enough on a busy machine.
+        "AIRFLOW__CELERY__OPERATION_TIMEOUT": "10",
         # Redis gives a task that is not done after this to another worker too; none of the stack's takes a day.
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
     }
