@@ -62,8 +62,8 @@ def _bundles(more_dags: str) -> str:
 
 
 def _lineage(stack: Stack, dag_ids: Sequence[str]) -> dict[str, str]:
-    """OpenLineage events of these DAGs, a line each, beside the logs; of others only that somebody has set a state by hand, which
-    the provider tells of whatever the policy is.
+    """OpenLineage events of these DAGs, a line each, beside the logs. Of others only that somebody has set a state by hand:
+    the provider tells of that whatever the policy is.
 
     Not by default: while any DAG is told of, each task of every DAG imports OpenLineage's listener, a second of its time.
     """
