@@ -10,21 +10,21 @@ from collections.abc import Callable, Sequence
 from stack import compat, environment, launcher, model, package, prerequisites, site, testrun
 from stack.connections import client_environment, shell_exports
 from stack.errors import StackError
-from stack.services import SERVICES, named, select
+from stack.services import SERVICES, chosen, named
 from stack.services.base import Service
 from stack.settings import Stack
 from stack.supervisor import Supervisor
 
 
 def _up(stack: Stack, options: argparse.Namespace) -> int:
-    services = select(options.only or os.environ.get("CHISTA_SERVICES") or "all")
+    services = chosen(stack, options.only or os.environ.get("CHISTA_SERVICES") or "all")
     prerequisites.ensure(stack, {service.name for service in services})
     launcher.up(stack, services)
     return _status(stack, options)
 
 
 def _check(stack: Stack, options: argparse.Namespace) -> int:
-    services = select(options.only or os.environ.get("CHISTA_SERVICES") or "all")
+    services = chosen(stack, options.only or os.environ.get("CHISTA_SERVICES") or "all")
     prerequisites.ensure(stack, {service.name for service in services}, install=False)
     launcher.say("every prerequisite is there")
     return 0

@@ -64,7 +64,9 @@ def _outcome(stack: Stack, wanted: Environment) -> str:
     folder = stack.cache / "compat" / wanted.name
     resolved = _resolved(stack, wanted, folder)
     shutil.rmtree(folder / "venv", ignore_errors=True)
-    environment.make(stack, folder / "venv", ["-e", f"{stack.root}[test,docs]"], [resolved], python)
+    environment.make(
+        stack, folder / "venv", ["-e", f"{stack.root}[openlineage,test,docs]"], [resolved], python
+    )
     say(f"{wanted.name}: Python {wanted.python}, {', '.join(_direct(stack, resolved))}")
     command: list[str | Path] = [
         folder / "venv" / "bin" / "python",
@@ -89,7 +91,7 @@ def _interpreter(stack: Stack, wanted: Environment) -> Path | None:
 
 
 def _resolved(stack: Stack, wanted: Environment, folder: Path) -> Path:
-    """A file with the version of everything that the provider itself needs. What only tests need is the newest."""
+    """A file with the version of everything that the provider and its extra need. What only tests need is the newest."""
     folder.mkdir(parents=True, exist_ok=True)
     limits, resolved = folder / "limits.txt", folder / "resolved.txt"
     limits.write_text("".join(f"{limit}\n" for limit in wanted.limits))
@@ -101,6 +103,7 @@ def _resolved(stack: Stack, wanted: Environment, folder: Path) -> Path:
         "-c",
         limits,
     ]
+    options += ["--extra", "openlineage"]
     shown: list[str | Path] = ["-q", "--upgrade", "--no-header", "--no-annotate", "-o", resolved]
     environment.uv(stack, "pip", "compile", *shown, *options, stack.root / "pyproject.toml")
     return resolved
@@ -108,7 +111,8 @@ def _resolved(stack: Stack, wanted: Environment, folder: Path) -> Path:
 
 def _direct(stack: Stack, resolved: Path) -> list[str]:
     """Versions of what ``pyproject.toml`` names itself."""
-    declared = tomllib.loads((stack.root / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((stack.root / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["openlineage"]]
     direct = {re.split(r"[^\w.-]", requirement)[0] for requirement in declared}
     lines = resolved.read_text().splitlines()
     return [line.replace("==", " ") for line in lines if line.partition("==")[0] in direct]

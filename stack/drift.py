@@ -15,7 +15,7 @@ from typing import Any
 from stack import downloads
 from stack.connections import connection_environment
 from stack.environment import PINNED
-from stack.services import OPTIONAL, SERVICES, airflow, clickhouse, kafka, registry
+from stack.services import OF_CELERY, SERVICES, airflow, clickhouse, kafka, registry
 from stack.settings import HOST, Stack, read_env_file
 
 Model = Mapping[str, Any]
@@ -25,7 +25,7 @@ ONE_SHOT = ("connect-plugins", "connect-converter", "airflow-init")
 
 AVRO = "avro"
 """The profile of what the native stack starts by name only."""
-_OF_AVRO = {*OPTIONAL, "connect-converter"}
+_OF_AVRO = {"registry", "connect-converter"}
 
 _IMAGES = {
     "kafka": "apache/kafka:{KAFKA_VERSION}",
@@ -244,7 +244,9 @@ def _references(services: Mapping[str, Container], stack: Stack) -> Iterator[str
 
 
 def _services(services: Mapping[str, Container], stack: Stack) -> Iterator[str]:
-    yield from _unequal("services", sorted(set(services) - set(ONE_SHOT)), sorted(SERVICES))
+    yield from _unequal(
+        "services", sorted(set(services) - set(ONE_SHOT)), sorted(set(SERVICES) - set(OF_CELERY))
+    )
     for name, container in services.items():
         if name not in ONE_SHOT and not container.healthcheck:
             yield f"{name}: has no health check"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stack import downloads
 from stack.downloads import locked
-from stack.settings import Stack
+from stack.settings import CELERY, Stack
 from stack.shell import run
 
 # Pins of stack/versions.env by distribution.
@@ -21,7 +21,7 @@ PINNED = {
     "apache-airflow-providers-standard": "AIRFLOW_STANDARD_PROVIDER_VERSION",
 }
 
-EXTRAS = ("test", "lint", "docs")
+EXTRAS = ("openlineage", "test", "lint", "docs")
 """Extras of the project that ``.venv`` has."""
 
 
@@ -32,7 +32,8 @@ def pins(versions: dict[str, str]) -> list[str]:
 
 def stamp_of(stack: Stack) -> str:
     """A digest of everything that decides what the environment holds."""
-    digest = hashlib.sha256("\n".join([sys.version, str(stack.root), *pins(stack.versions)]).encode())
+    decided = [sys.version, str(stack.root), stack.executor, *pins(stack.versions)]
+    digest = hashlib.sha256("\n".join(decided).encode())
     for path in (stack.root / "pyproject.toml", _lock(stack)):
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
@@ -40,6 +41,11 @@ def stamp_of(stack: Stack) -> str:
 
 def _lock(stack: Stack) -> Path:
     return stack.root / "stack" / "constraints.txt"
+
+
+def _celery(stack: Stack) -> str:
+    """The dependency group of the CeleryExecutor, as uv takes it."""
+    return f"{stack.root / 'pyproject.toml'}:celery"
 
 
 def _pins_file(stack: Stack) -> Path:
@@ -91,8 +97,8 @@ def locked_versions(stack: Stack) -> list[Path]:
 
 
 def ensure(stack: Stack) -> None:
-    """Make or renew ``.venv``: the project (editable) with all its extras, at the pinned versions. Does nothing when
-    it is current.
+    """Make or renew ``.venv``: the project (editable) with all its extras, and Celery where that is the executor, at the
+    pinned versions. Does nothing when it is current.
 
     :raises StackError: when a package cannot be fetched or built.
     """
@@ -102,17 +108,19 @@ def ensure(stack: Stack) -> None:
         if stamp.is_file() and stamp.read_text() == wanted:
             return
         project = f"{stack.root}[{','.join(EXTRAS)}]"
-        make(stack, stack.venv, ["-e", project], locked_versions(stack))
+        celery = ["--group", _celery(stack)] if stack.executor == CELERY else []
+        make(stack, stack.venv, ["-e", project, *celery], locked_versions(stack))
         stamp.write_text(wanted)
 
 
 def lock(stack: Stack) -> None:
-    """Resolve the project with its extras anew and write ``stack/constraints.txt``: the version of every
+    """Resolve the project with its extras and Celery anew and write ``stack/constraints.txt``: the version of every
     distribution that is installed. The pins of ``stack/versions.env`` decide, the rest is the newest that fits.
 
     :raises StackError: when the pins contradict each other.
     """
     options = ["--universal", "--python-version", "3.11", *(f"--extra={extra}" for extra in EXTRAS)]
+    options += ["--group", _celery(stack)]
     files: list[str | Path] = [stack.root / "pyproject.toml", "--constraints", _pins_file(stack)]
     shown = ["-q", "--upgrade", "--no-header", "--no-annotate"]
     uv(stack, "pip", "compile", *shown, *options, *files, "-o", _lock(stack))

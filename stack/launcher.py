@@ -28,8 +28,15 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TZ", "USER"
 
 # The consumers of other services end first, then those.
 _STOP_ORDER = (
-    ("airflow-scheduler", "airflow-triggerer", "airflow-dag-processor", "airflow-api", "connect"),
-    ("kafka", "registry", "clickhouse", "mysql", "mariadb", "postgres"),
+    (
+        "airflow-scheduler",
+        "airflow-worker",
+        "airflow-triggerer",
+        "airflow-dag-processor",
+        "airflow-api",
+        "connect",
+    ),
+    ("kafka", "registry", "clickhouse", "mysql", "mariadb", "postgres", "redis"),
 )
 
 

@@ -16,6 +16,7 @@ OFFSETS: dict[str, int] = {
     "airflow_scheduler_health": 74,
     "airflow_triggerer_logs": 75,
     "airflow_worker_logs": 76,
+    "redis": 79,
     "airflow": 80,
     "registry": 81,
     "connect": 83,

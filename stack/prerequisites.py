@@ -25,7 +25,7 @@ BROWSER = "browser"
 MODEL = "model"
 """What the check of the model of the purge protocol needs."""
 
-AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-worker")
 _MINIMUM_JAVA = 17
 _MINIMUM_POSTGRES = 15
 _MINIMUM_PYTHON = (3, 11)
@@ -81,6 +81,7 @@ _MOVING_SERVERS = {
     "mysql": _mysql_version,
     "mariadb": _mariadb_version,
     "postgres": _postgres_version,
+    "redis": lambda stack: version_of(["redis-server", "--version"], after="v="),
     "clickhouse": _clickhouse_version,
 }
 
@@ -191,6 +192,7 @@ PREREQUISITES = (
         ("mariadb",),
     ),
     Prerequisite("PostgreSQL server", ("postgresql",), _postgres, ("postgres", *AIRFLOW)),
+    Prerequisite("Redis", ("redis-server",), _programs("redis-server", "redis-cli"), ("redis",)),
     Prerequisite("setpriv", ("util-linux",), _programs("setpriv"), ("postgres",)),
     Prerequisite("Python's venv", ("python3-venv",), _venv, ()),
     Prerequisite("a C compiler", ("gcc", "libc6-dev"), _programs("gcc"), (*AIRFLOW, MODEL)),

@@ -19,6 +19,7 @@ from stack.ports import DEFAULT_BASE_PORT, port_table
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
+LOCAL, CELERY = "local", "celery"
 
 # A Unix socket's path must fit into 108 bytes; the longest name below the run folder is postgres/.s.PGSQL.65535.lock.
 _LONGEST_RUN_FOLDER = 70
@@ -60,8 +61,12 @@ class Stack:
 
         Passwords in the environment (``CHISTA_..._PASSWORD``) win over ``stack/secrets.env``.
 
-        :raises ValueError: when the base port is no number, or leaves no room for the ports above it.
+        :raises ValueError: when the base port is no number, or leaves no room for the ports above it, or there is no such
+            executor.
         """
+        executor = environment.get("CHISTA_EXECUTOR") or LOCAL
+        if executor not in (LOCAL, CELERY):
+            raise ValueError(f"CHISTA_EXECUTOR must be {LOCAL} or {CELERY}, found {executor!r}")
         text = environment.get("CHISTA_BASE_PORT") or str(DEFAULT_BASE_PORT)
         if not text.isdigit():
             raise ValueError(f"CHISTA_BASE_PORT must be a port number, found {text!r}")
@@ -73,6 +78,11 @@ class Stack:
             mirror=environment.get("DEBIAN_MIRROR", "").rstrip("/"),
             overrides={name: value for name, value in environment.items() if name.startswith("CHISTA_")},
         )
+
+    @property
+    def executor(self) -> str:
+        """Of Airflow's tasks: ``local`` or ``celery`` (``CHISTA_EXECUTOR``)."""
+        return self.overrides.get("CHISTA_EXECUTOR") or LOCAL
 
     @cached_property
     def versions(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from stack import environment, launcher, prerequisites
 from stack.connections import client_environment
 from stack.errors import StackError
 from stack.ports import port_table
-from stack.services import select
+from stack.services import chosen, select
 from stack.settings import Stack
 from stack.shell import streamed
 
@@ -97,7 +97,8 @@ def run(stack: Stack, name: str, pytest_arguments: list[str]) -> int:
     :raises StackError: when the test stack cannot be started.
     """
     suite = SUITES[name]
-    tests, services = stack_of_tests(stack, 0), select(suite.services)
+    tests = stack_of_tests(stack, 0)
+    services = chosen(tests, suite.services)
     count = workers() if suite.parallel else 1
     stacks = [(tests, services)] if services else []
     if suite.beside:

@@ -103,6 +103,12 @@ class ChistaClickHouseHook(BaseHook):
         with translated(f"connecting to {connection.host or 'localhost'}"):
             return hook.get_client()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and HTTP port of the connection."""
+        connection = self.get_connection(self.clickhouse_conn_id)
+        return connection.host or "localhost", connection.port or 8123
+
     def query_page(self, query: str) -> str:
         """ClickHouse's own SQL page ``/play`` with a query written into it; who opens it runs that by a user of theirs.
 
@@ -110,12 +116,11 @@ class ChistaClickHouseHook(BaseHook):
 
         :raises FatalError: the field is no address, or has a user or a password in it.
         """
-        connection = self.get_connection(self.clickhouse_conn_id)
-        extra = connection.extra_dejson
-        host = connection.host or "localhost"
+        extra = self.get_connection(self.clickhouse_conn_id).extra_dejson
+        host, port = self.address
         host = f"[{host}]" if ":" in host else host
         scheme = "https" if extra.get("secure") is True else "http"
-        url = str(extra.get("chista_url") or f"{scheme}://{host}:{connection.port or 8123}")
+        url = str(extra.get("chista_url") or f"{scheme}://{host}:{port}")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise FatalError(

@@ -68,10 +68,14 @@ class Connections:
 
 @dataclass(slots=True)
 class Services:
-    """Open clients of one task. Nothing is opened before it is asked for, and nothing outlives the task."""
+    """Open clients of one task. Nothing is opened before it is asked for, and nothing outlives the task.
+
+    :ivar table: the source table as its archive table held it when that was asked last.
+    """
 
     ids: Connections
     _stack: ExitStack
+    table: Table | None = field(default=None, init=False)
     _control: Control | None = field(default=None, init=False)
     _types: TypeMap | None = field(default=None, init=False)
     _sources: dict[str, Source] = field(default_factory=dict, init=False)
@@ -150,7 +154,8 @@ class Services:
 
     def archived(self, name: TableId, target: TableId) -> Table:
         """The source table as its archive table holds it; :class:`FatalError` when the two do not fit."""
-        return adopted(self.control.client, self.types, self.source.catalogue(name), target)
+        self.table = adopted(self.control.client, self.types, self.source.catalogue(name), target)
+        return self.table
 
     def followed(self, name: TableId, target: TableId, lacking: Collection[str] = ()) -> Table:
         """As :meth:`archived`, after the archive table has followed the source's columns (``clickhouse/ddl.py``)."""
@@ -159,9 +164,11 @@ class Services:
     def follow(self, source: Table, target: TableId, lacking: Collection[str] = ()) -> Table:
         """As :meth:`followed`, by a catalogue that was read already."""
         control = self.control
-        return follow(
+        change = follow(
             control.client, self.types, source, target, lacking=lacking, placement=control.placement
-        ).table
+        )
+        self.table = change.table
+        return self.table
 
     def capture(self, connector: str, prefix: str) -> Capture:
         """A connector with the systems around it."""

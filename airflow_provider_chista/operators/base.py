@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator, Context
 
 from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.hooks.window import run_window
+from airflow_provider_chista.lineage import Traced
 from airflow_provider_chista.links import Linked, QueryLink, ledger_query
 from airflow_provider_chista.model import TableId, Window
 
@@ -87,7 +88,7 @@ class ArchiveOperator(Linked, BaseOperator):
         self._stop.set()
 
 
-class TableOperator(ArchiveOperator):
+class TableOperator(Traced, ArchiveOperator):
     """Base of the operators that work on one table.
 
     :param table: source table, ``schema.table`` (MySQL and MariaDB: ``database.table``).

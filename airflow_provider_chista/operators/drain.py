@@ -14,6 +14,7 @@ from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
 from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.lineage import DRAIN, Moved
 from airflow_provider_chista.links import QueryLink, TopicLink, letters_query
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import TableOperator, task_name
@@ -109,6 +110,7 @@ class DrainTopicOperator(TableOperator):
         from airflow_provider_chista.archive.barrier import Barrier
         from airflow_provider_chista.archive.catchup import TableDrain
         from airflow_provider_chista.archive.follow import FollowedTable, Follower
+        from airflow_provider_chista.debezium.changes import UPSERTS
 
         name, target = self.ids
         limits = DrainLimits(
@@ -151,6 +153,8 @@ class DrainTopicOperator(TableOperator):
             follow = float(self.follow_seconds)
             summary = Follower(drain, self._stop.wait).run(follow) if follow else drain.run(barrier)
             batches.ended(summary["remaining"])
+            stored = sum(summary.get(f"op_{op}", 0) for op in UPSERTS)
+            self.moved = Moved(DRAIN, drain.table, summary["records"], summary["bytes"], stored)
             if self._stop.is_set():
                 raise TransientError(f"the drain of {drain.topic} was stopped; what was drained is recorded")
         meter.took(metrics.DRAIN_DURATION, time.monotonic() - started)

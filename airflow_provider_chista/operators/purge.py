@@ -17,6 +17,7 @@ from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.debezium.config import control_topic, topic_name
 from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.lineage import PURGE, SEAL, Moved
 from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
@@ -174,6 +175,8 @@ class PurgeSourceOperator(WindowOperator):
             ).run()
             if not options.dry_run:
                 progress(report)  # with what was recorded behind the last chunk
+                deleted = report.deleted - report.deleted_before
+                self.moved = Moved(PURGE, table, report.proven, written=deleted)
                 meter.took(metrics.PURGE_DURATION, report.seconds)
             summary = report.summary() | {"space": self._space(services.source, name)}
         if report.partitions:
@@ -299,6 +302,7 @@ class SealArchiveOperator(WindowOperator):
                     stopped=self._stop.is_set,
                 ),
             ).run()
+            self.moved = Moved(SEAL, services.table, report.rows, equal=True)
         self.log.info("sealed %s of %s: %s", describe(window), name, report.summary())
         facts = {"rows": report.rows, "digest": report.digest, "batch_id": report.batch_id}
         emit(context, self, Event.SEALED, (name, target), window, facts)

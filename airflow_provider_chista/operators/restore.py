@@ -14,6 +14,7 @@ from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.lineage import RESTORE, Moved
 from airflow_provider_chista.links import ledger_query
 from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
@@ -117,6 +118,7 @@ class RestoreRowsOperator(WindowOperator):
             raise AirflowSkipException(
                 f"dry run: {report.restored} of {report.selected} rows of {selection} would be restored; nothing was"
             )
+        self.moved = Moved(RESTORE, table, report.selected, written=report.restored)
         self.log.info("restored %s of %s: %s", selection, name, report.summary())
         facts = {"rows": report.restored, "digest": report.digest, "restore_id": report.restore_id}
         emit(context, self, Event.RESTORED, (name, target), selection.window, facts)

@@ -10,11 +10,12 @@ from airflow.sdk import Context
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.window import run_window, stored
+from airflow_provider_chista.lineage import SNAPSHOT, Moved, Traced
 from airflow_provider_chista.links import ConnectorLink
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
-class SnapshotWindowOperator(CheckSensor):
+class SnapshotWindowOperator(Traced, CheckSensor):
     """Has the connector read the rows of the run's window by Debezium's incremental snapshot, and waits until it has.
 
     For rows that are older than the connector and in no snapshot of it, as where it was registered with
@@ -68,6 +69,19 @@ class SnapshotWindowOperator(CheckSensor):
         self.window_start = window_start
         self.window_end = window_end
         self.again = again
+
+    def execute(self, context: Context) -> Any:
+        """Ask for the rows and wait."""
+        return self._sent(super().execute(context))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """What the trigger found."""
+        return self._sent(super().execute_complete(context, event))
+
+    def _sent(self, rows: dict[str, int]) -> dict[str, int]:
+        read = sum(rows.values())
+        self.moved = Moved(SNAPSHOT, read=read, written=read)
+        return rows
 
     def arguments(self, context: Context) -> dict[str, Any]:
         """Arguments of the check."""

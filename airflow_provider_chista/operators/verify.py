@@ -10,6 +10,7 @@ from airflow.sdk import Context
 from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import MismatchError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.lineage import VERIFY, Moved
 from airflow_provider_chista.links import ConnectorLink, QueryLink
 from airflow_provider_chista.model import Window, describe
 from airflow_provider_chista.operators import metrics
@@ -145,7 +146,10 @@ class VerifyArchiveOperator(WindowOperator):
                 )
             except MismatchError as error:
                 meter.total(metrics.VERIFY_DIFFERING, error.rows)
+                self.moved = Moved(VERIFY, services.table, equal=False)
                 raise
+            proven = isinstance(found, Proof) or None
+            self.moved = Moved(VERIFY, services.table, found.rows, equal=proven)
             meter.total(metrics.VERIFY_ROWS, found.rows)
             meter.took(metrics.VERIFY_DURATION, found.seconds)
             if isinstance(found, Proof):

@@ -1,21 +1,26 @@
 """The services of the stack, in the order in which ``status`` shows them."""
 
 from stack.errors import StackError
-from stack.services.airflow import AIRFLOW
+from stack.services.airflow import AIRFLOW, WORKER
 from stack.services.base import Service
 from stack.services.clickhouse import CLICKHOUSE
 from stack.services.kafka import CONNECT, KAFKA
 from stack.services.mysql import MARIADB, MYSQL
 from stack.services.postgres import POSTGRES
+from stack.services.redis import REDIS
 from stack.services.registry import REGISTRY
+from stack.settings import CELERY, Stack
 
 SERVICES: dict[str, Service] = {
     service.name: service
-    for service in (KAFKA, CONNECT, REGISTRY, CLICKHOUSE, MYSQL, MARIADB, POSTGRES, *AIRFLOW)
+    for service in (KAFKA, CONNECT, REGISTRY, CLICKHOUSE, MYSQL, MARIADB, POSTGRES, REDIS, *AIRFLOW, WORKER)
 }
 
-# Services that no group has: whoever needs one names it.
-OPTIONAL = ("registry",)
+# Those of the CeleryExecutor.
+OF_CELERY = (REDIS.name, WORKER.name)
+
+# Services that no group has: whoever needs one names it, or chooses the CeleryExecutor.
+OPTIONAL = (REGISTRY.name, *OF_CELERY)
 
 # Names that stand for several services.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -48,3 +53,14 @@ def select(names: str) -> list[Service]:
         wanted.add(name)
         queue.extend(needed for needed in SERVICES[name].after if needed not in wanted)
     return [service for service in SERVICES.values() if service.name in wanted]
+
+
+def chosen(stack: Stack, names: str) -> list[Service]:
+    """:func:`select`, with a Celery worker beside a scheduler whose executor is Celery's.
+
+    :raises StackError: for an unknown name.
+    """
+    services = select(names)
+    if stack.executor == CELERY and SERVICES["airflow-scheduler"] in services:
+        return select(f"{names},{WORKER.name}")
+    return services

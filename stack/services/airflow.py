@@ -1,15 +1,20 @@
-"""Airflow's four processes: API server (with the UI), scheduler (LocalExecutor), DAG processor and triggerer."""
+"""Airflow's four processes: API server (with the UI), scheduler (LocalExecutor), DAG processor and triggerer; and a worker
+where the executor is Celery's.
+"""
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from stack import environment
 from stack.connections import connection_environment
 from stack.downloads import locked
+from stack.errors import StackError
+from stack.services import redis
 from stack.services.base import HealthCheck, Service, http_answer, http_problem
 from stack.services.postgres import psql
-from stack.settings import HOST, Stack, read_env_file
+from stack.settings import CELERY, HOST, Stack, read_env_file
 from stack.shell import run, write_private
 
 # A component whose last heartbeat is older than this is not well (Airflow's processes beat every 5 s).
@@ -19,7 +24,8 @@ _HEARTBEAT_SECONDS = 20
 def places(stack: Stack) -> dict[str, str]:
     """Airflow's settings that name a place or a secret; the others are ``stack/config/airflow/airflow.env``."""
     ports, secrets = stack.ports, stack.secrets
-    more_dags = stack.overrides.get("CHISTA_DAGS")
+    more_dags, traced = stack.overrides.get("CHISTA_DAGS"), stack.overrides.get("CHISTA_LINEAGE")
+    celery = stack.executor == CELERY
     database = f"airflow:{secrets['CHISTA_AIRFLOW_DB_PASSWORD']}@{HOST}:{ports['postgres']}/airflow"
     return {
         "AIRFLOW_HOME": str(stack.airflow_home),
@@ -39,6 +45,8 @@ def places(stack: Stack) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": HOST,
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(ports["airflow_scheduler_health"]),
         **({"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": _bundles(more_dags)} if more_dags else {}),
+        **(_lineage(stack, traced.split(",")) if traced else {}),
+        **(_celery(stack, database) if celery else {}),
     }
 
 
@@ -51,6 +59,39 @@ def _bundles(more_dags: str) -> str:
             {"name": "more-dags", "classpath": local, "kwargs": {"path": more_dags}},
         ]
     )
+
+
+def _lineage(stack: Stack, dag_ids: Sequence[str]) -> dict[str, str]:
+    """OpenLineage events of these DAGs, a line each, beside the logs. Of others only that somebody has set a state by hand:
+    the provider tells of that whatever the policy is.
+
+    Not by default: while any DAG is told of, each task of every DAG imports OpenLineage's listener, a second of its time.
+    """
+    policy = [
+        {"scope": {}, "controls": {"emit": False}},
+        *({"scope": {"dag_id": dag_id}, "controls": {"emit": True}} for dag_id in dag_ids),
+    ]
+    file = {"type": "file", "log_file_path": str(stack.logs / "openlineage.jsonl"), "append": True}
+    return {
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(file),
+        "AIRFLOW__OPENLINEAGE__EMISSION_POLICY": json.dumps(policy),
+    }
+
+
+def _celery(stack: Stack, database: str) -> dict[str, str]:
+    """Settings of the CeleryExecutor; ``database``: user, password and place of the metadata database."""
+    broker = f":{stack.secrets['CHISTA_REDIS_PASSWORD']}@{HOST}:{stack.ports['redis']}"
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": f"redis://{broker}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
+        "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
+        # Seconds to hand a task to Redis; one, the default, is not always enough on a busy machine.
+        "AIRFLOW__CELERY__OPERATION_TIMEOUT": "10",
+        # Redis gives a task that is not done after this to another worker too; none of the stack's takes a day.
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
+    }
 
 
 def process_environment(stack: Stack) -> dict[str, str]:
@@ -125,7 +166,22 @@ def _scheduler_problem(stack: Stack, since: float) -> str | None:
     return http_problem(address) or _Heartbeat("SchedulerJob")(stack, since)
 
 
-def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy: HealthCheck) -> Service:
+def _worker_problem(stack: Stack, since: float) -> str | None:
+    """A worker that waits for tasks, or has taken as many as it can, is a client of Redis whose last command was BRPOP."""
+    try:
+        clients = redis.cli(stack, "client", "list")
+    except StackError as error:
+        return error.reason()
+    return None if " cmd=brpop " in clients else "no worker takes tasks from Redis"
+
+
+def _service(
+    name: str,
+    ports: tuple[str, ...],
+    words: tuple[str, ...],
+    healthy: HealthCheck,
+    after: tuple[str, ...] = ("postgres",),
+) -> Service:
     return Service(
         name=name,
         ports=ports,
@@ -134,7 +190,7 @@ def _service(name: str, ports: tuple[str, ...], words: tuple[str, ...], healthy:
         command=lambda stack: _airflow(stack, *words),
         environment=process_environment,
         healthy=healthy,
-        after=("postgres",),
+        after=after,
         # Scheduler, DAG processor and triggerer end themselves when their database is away for some seconds.
         comes_back=True,
     )
@@ -150,4 +206,12 @@ AIRFLOW = (
     ),
     _service("airflow-dag-processor", (), ("dag-processor",), _Heartbeat("DagProcessorJob")),
     _service("airflow-triggerer", (), ("triggerer", "--skip-serve-logs"), _Heartbeat("TriggererJob")),
+)
+
+WORKER = _service(
+    "airflow-worker",
+    (),
+    ("celery", "worker", "--skip-serve-logs", "--celery-hostname", "chista@%h"),
+    _worker_problem,
+    after=("postgres", "redis"),
 )

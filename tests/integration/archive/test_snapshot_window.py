@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_chista.archive import snapshot
 from airflow_provider_chista.debezium.offsets import snapshot_running
+from airflow_provider_chista.lineage import SNAPSHOT, Moved
 from airflow_provider_chista.model import Window
 from airflow_provider_chista.operators.snapshot import SnapshotWindowOperator
 from tests.integration.archive.conftest import Store
@@ -88,8 +89,9 @@ def state(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_window_is_read_once_and_proven_and_the_others_are_not_there(archive: Archive) -> None:
     assert ids(archive) == []
-    window = days(1, 2)
-    assert task(archive).execute(context(window)) == {str(archive.id): PER_DAY}
+    window, reading = days(1, 2), task(archive)
+    assert reading.execute(context(window)) == {str(archive.id): PER_DAY}
+    assert reading.moved == Moved(SNAPSHOT, read=PER_DAY, written=PER_DAY), "for OpenLineage"
     archive.drain()
     assert ids(archive) == [3, 4, 5]
     owned = Window("day", datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,20 @@ def test_the_weekly_audit_is_a_task_for_each_table_and_fails_loudly(
         assert f"the audit of {target} found: (1) [error]" in said
 
 
-def test_one_bad_table_does_not_hold_the_others(place: Place, environment: dict[str, str]) -> None:
+@dataclass(frozen=True)
+class Mapped:
+    """Of a run of ``mapped.py``: its tables at the source and in the archive, what became of it, and OpenLineage's events."""
+
+    good: str
+    bad: str
+    prefix: str
+    tables: dict[str, str]
+    became: list[Any]
+    events: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def mapped(place: Place, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Mapped:
     prefix, good, bad = (
         f"{place.schema}.{services.token()}",
         f"{place.schema}.orders",
@@ -82,10 +96,22 @@ def test_one_bad_table_does_not_hold_the_others(place: Place, environment: dict[
     assert producer.flush(30) == 0
 
     arguments = {"topic_prefix": prefix, "tables": tables, **place.systems}
-    became, _ = run(
-        environment | {"MAPPED": json.dumps(arguments)}, Path(__file__).with_name("mapped.py"), "mapped"
-    )
-    assert became == [
+    events = tmp_path_factory.mktemp("openlineage") / "events.jsonl"
+    told = {
+        "MAPPED": json.dumps(arguments),
+        "AIRFLOW__OPENLINEAGE__EMISSION_POLICY": '[{"scope": {}, "controls": {"emit_dag_events": false}}]',
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+            {"type": "file", "log_file_path": str(events), "append": True}
+        ),
+    }
+    became, _ = run(environment | told, Path(__file__).with_name("mapped.py"), "mapped")
+    seen = [json.loads(line) for line in events.read_text().splitlines()]
+    return Mapped(good, bad, prefix, tables, became, seen)
+
+
+def test_one_bad_table_does_not_hold_the_others(place: Place, mapped: Mapped) -> None:
+    good, bad, tables = mapped.good, mapped.bad, mapped.tables
+    assert mapped.became == [
         "failed",
         ["drain", 0, bad, "failed"],
         ["drain", 1, f"{good} [0]", "success"],
@@ -103,6 +129,30 @@ def test_one_bad_table_does_not_hold_the_others(place: Place, environment: dict[
     assert {(row["target"], row["partition"]): row["n"] for row in drained} == {
         (tables[bad], 0): 0, **{(tables[good], partition): 1_000 for partition in range(3)},
     }  # fmt: skip
+
+
+def test_airflow_tells_openlineage_what_each_task_has_drained(mapped: Mapped) -> None:
+    ended = [
+        told
+        for told in mapped.events
+        if told["job"]["name"] == "mapped.drain" and told["eventType"] in ("COMPLETE", "FAIL")
+    ]
+    assert sorted(told["eventType"] for told in ended) == ["COMPLETE"] * 3 + ["FAIL"]
+    source = (f"mysql://127.0.0.1:{services.stack().ports['mysql']}", mapped.good)
+    topic = (f"kafka://{services.stack().kafka_bootstrap}", f"{mapped.prefix}.{mapped.good}")
+    for told in ended:
+        if told["eventType"] == "FAIL":
+            assert (told["inputs"], told["outputs"]) == ([], []), "nothing was drained"
+            continue
+        assert [(each["namespace"], each["name"]) for each in told["inputs"]] == [source, topic]
+        (archive,) = told["outputs"]
+        assert archive["name"] == mapped.tables[mapped.good]
+        assert archive["outputFacets"]["outputStatistics"]["rowCount"] == 1_000
+        (origin,) = archive["facets"]["columnLineage"]["fields"]["name"]["inputFields"]
+        assert (origin["namespace"], origin["name"], origin["field"]) == (*source, "name")
+    text = json.dumps(mapped.events)
+    assert services.stack().secrets["CHISTA_MYSQL_VERIFY_PASSWORD"] not in text
+    assert "chista_verify" not in text
 
 
 ARCHIVE = """\

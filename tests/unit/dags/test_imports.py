@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PACKAGE = "airflow_provider_chista"
 HEAVY = (
-    "chdb", "clickhouse_connect", "confluent_kafka", "fastapi", "msgspec", "MySQLdb", "numpy", "pandas", "psycopg",
-    "psycopg2", "pyarrow",
+    "chdb", "clickhouse_connect", "confluent_kafka", "fastapi", "msgspec", "MySQLdb", "numpy", "openlineage", "pandas",
+    "psycopg", "psycopg2", "pyarrow",
 )  # fmt: skip
 """Libraries that only a running task, a trigger, a command or the page needs."""
 

@@ -57,6 +57,7 @@ LISTENERS = {
     "airflow_scheduler_health": "Airflow scheduler, health check",
     "airflow_triggerer_logs": "Airflow triggerer, logs",
     "airflow_worker_logs": "Airflow tasks, logs",
+    "redis": "Redis, with the CeleryExecutor only",
     "airflow": "Airflow, UI and REST interface",
     "registry": "Schema registry, REST interface",
     "connect": "Kafka Connect, REST interface",

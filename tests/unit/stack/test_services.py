@@ -7,7 +7,8 @@ import pytest
 from stack.errors import StackError
 from stack.launcher import _STOP_ORDER, _in_order
 from stack.ports import OFFSETS
-from stack.services import GROUPS, OPTIONAL, SERVICES, named, select
+from stack.services import GROUPS, OPTIONAL, SERVICES, chosen, named, select
+from stack.settings import Stack
 
 
 def test_a_selection_brings_what_it_needs():
@@ -34,6 +35,14 @@ def test_groups_hold_all_services_but_those_that_are_asked_for_by_name():
     assert "registry" not in {service.name for service in select("all")}
     assert "registry" in {service.name for service in select("data,registry")}
     assert [service.name for service in named("sources")] == ["mysql", "mariadb", "postgres"]
+
+
+def test_celery_brings_its_worker_and_redis_beside_a_scheduler():
+    celery = Stack(overrides={"CHISTA_EXECUTOR": "celery"})
+    assert {service.name for service in chosen(celery, "all")} - {
+        service.name for service in chosen(Stack(), "all")
+    } == {"redis", "airflow-worker"}
+    assert chosen(celery, "data") == select("data")
 
 
 def test_every_listener_belongs_to_one_service():

@@ -9,6 +9,7 @@ import pytest
 
 from stack.connections import client_environment, connections, shell_exports
 from stack.ports import OFFSETS, port_table
+from stack.services.airflow import places
 from stack.settings import ROOT, Stack, read_env_file
 
 
@@ -113,3 +114,28 @@ def test_the_printed_environment_reaches_a_shell_unchanged():
     wanted = client_environment(stack)
     assert {name: seen[name] for name in wanted} == wanted
     assert json.loads(seen["AIRFLOW_CONN_KAFKA_DEFAULT"])["extra"] == {"bootstrap.servers": "127.0.0.1:31092"}
+
+
+def test_openlineage_is_told_of_the_chosen_dags_and_no_others():
+    assert [name for name in places(Stack()) if "OPENLINEAGE" in name] == []
+    given = places(Stack(overrides={"CHISTA_LINEAGE": "one,two"}))
+    rules = json.loads(given["AIRFLOW__OPENLINEAGE__EMISSION_POLICY"])
+    assert {rule["scope"].get("dag_id"): rule["controls"]["emit"] for rule in rules} == {
+        None: False, "one": True, "two": True,
+    }  # fmt: skip
+    assert json.loads(given["AIRFLOW__OPENLINEAGE__TRANSPORT"])["type"] == "file"
+
+
+def test_the_executor_is_one_of_two():
+    assert Stack.from_environment({"CHISTA_EXECUTOR": ""}).executor == "local"
+    celery = Stack.from_environment({"CHISTA_EXECUTOR": "celery", "CHISTA_BASE_PORT": "31000"})
+    assert "AIRFLOW__CORE__EXECUTOR" not in places(Stack())
+    given = places(celery)
+    assert given["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert given["AIRFLOW__CELERY__BROKER_URL"] == "redis://:demo-redis-celery@127.0.0.1:31079/0"
+    assert (
+        given["AIRFLOW__CELERY__RESULT_BACKEND"].partition("//")[2]
+        in given["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    )
+    with pytest.raises(ValueError, match="must be local or celery, found 'kubernetes'"):
+        Stack.from_environment({"CHISTA_EXECUTOR": "kubernetes"})
