@@ -92,6 +92,26 @@ class OpenItems:
             " GROUP BY cluster, topic, generation, partition ORDER BY topic, generation DESC, partition LIMIT {most:UInt32}"
         )
 
+    def drains(self, hours: int) -> list[dict[str, Any]]:
+        """What drains of the table did in each of the last hours, in UTC; a drain is in the hour in which it was heard of last.
+
+        ``drained``: offsets passed. ``waiting``: the most that a drain found before it, up to the ends it worked towards, and
+        ``left``: what the last one left of them, both over all partitions. ``fastest``: offsets a second of the fastest drain.
+        """
+        return self._rows(
+            "SELECT hour, sum(done) AS drained, sum(waited) AS waiting, sum(remained) AS left, max(rate) AS fastest FROM"
+            " (SELECT toStartOfHour(heard) AS hour, topic, partition, sum(moved) AS done,"
+            " max(end_offset - first) AS waited, argMax(end_offset - next_offset, heard) AS remained,"
+            " max(moved_by_owner / greatest(seconds, 0.001)) AS rate FROM"
+            " (SELECT topic, partition, l.renewed_at AS heard, first, next_offset, end_offset, next_offset - first AS moved,"
+            " sum(moved) OVER (PARTITION BY topic, owner) AS moved_by_owner,"
+            " dateDiff('millisecond', l.acquired_at, heard) / 1000 AS seconds"
+            f" FROM {self._control.name('leases')} AS l FINAL WHERE target = {{target:String}} AND end_offset > 0"
+            " AND heard >= toStartOfHour(now('UTC')) - toIntervalHour({hours:UInt16} - 1))"
+            " GROUP BY hour, topic, partition) GROUP BY hour ORDER BY hour LIMIT 1000",
+            hours=hours,
+        )
+
     def space(self) -> dict[str, Any]:
         """What the archive table takes up on the connected server: rows with all their versions, bytes, parts.
 
@@ -133,8 +153,8 @@ class OpenItems:
             "rows": [{name: value for name, value in row.items() if name != "n"} for row in rows],
         }
 
-    def _rows(self, statement: str) -> list[dict[str, Any]]:
-        parameters = {"target": self.target, "cut": _CUT, "shown": SHOWN, "most": _PARTITIONS}
+    def _rows(self, statement: str, **more: int) -> list[dict[str, Any]]:
+        parameters = {"target": self.target, "cut": _CUT, "shown": SHOWN, "most": _PARTITIONS, **more}
         if not self.overview.dags:
             return []
         return self._control.rows(statement, {**parameters, "dags": sorted(self.overview.dags)})

@@ -35,6 +35,9 @@ _HEADERS = {
 
 ACTIVITY_DAYS = 90
 
+DRAIN_HOURS = 7 * 24
+"""What the drains' leases are kept for."""
+
 Text = Annotated[str, Query(max_length=1_000)]
 
 router = APIRouter(dependencies=[LOGGED_IN])
@@ -137,6 +140,13 @@ _of_table("quarantine", lambda overview, target: OpenItems(overview, target).qua
 _of_table("mismatches", lambda overview, target: OpenItems(overview, target).mismatches())
 _of_table("space", lambda overview, target: OpenItems(overview, target).space())
 _of_table("positions", lambda overview, target: {"positions": OpenItems(overview, target).positions()})
+_of_table(
+    "drains",
+    lambda overview, target: {
+        "hours": DRAIN_HOURS,
+        "drains": OpenItems(overview, target).drains(DRAIN_HOURS),
+    },
+)
 _of_table("audits", lambda overview, target: {"audits": overview.audits(target)})
 _of_table(
     "activity",

@@ -107,7 +107,7 @@ def test_people_see_tables_of_the_dags_that_they_may_read(enter: Enter, told: No
     about = {"target": str(SECRET)}
     assert viewer.get("/api/windows", params=about).json()["windows"] == []
     assert len(admin.get("/api/windows", params=about).json()["windows"]) == 1
-    for name in ("letters", "quarantine", "mismatches", "space", "positions", "audits", "activity"):
+    for name in ("letters", "quarantine", "mismatches", "space", "positions", "drains", "audits", "activity"):
         assert viewer.get(f"/api/{name}", params=about).status_code == 404, name
         assert admin.get(f"/api/{name}", params=about).status_code == 200, name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -157,3 +157,40 @@ def test_space_and_positions_of_a_table(control: Control, target: TableId) -> No
         control.insert("positions", [{**where, "next_offset": offset}])
     (position,) = items(control, name).positions()
     assert (position["topic"], position["next_offset"]) == ("t", 9)
+
+
+def lease(
+    target: TableId, owner: str, minutes: int, offsets: tuple[int, int, int], **more: Any
+) -> dict[str, Any]:
+    """:param offsets: first, next and end; the drain took ten seconds and ended so many minutes before this hour's begin."""
+    ended = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(minutes=minutes)
+    first, reached, end = offsets
+    return {
+        "target": str(target), "topic": "shop.orders", "partition": 0, "owner": owner, "task": "t", "epoch": 1,
+        "released": 1, "acquired_at": ended - timedelta(seconds=10), "renewed_at": ended, "first": first,
+        "next_offset": reached, "end_offset": end, **more,
+    }  # fmt: skip
+
+
+def test_drains_are_counted_by_the_hour_over_all_partitions(control: Control, target: TableId) -> None:
+    Story.of(control, target, day(0)).tell(Stage.VERIFIED)
+    control.insert(
+        "leases",
+        [
+            lease(target, "a", 110, (0, 300, 1_000)),
+            lease(target, "a", 110, (0, 200, 200), partition=1),
+            lease(target, "b", 75, (300, 600, 1_000), released=0),
+            lease(target, "b", 70, (300, 900, 1_100)),
+            lease(target, "not begun", 65, (0, 0, 0)),
+            lease(target, "c", 30, (900, 1_100, 1_100)),
+            lease(TableId("archive", "other"), "d", 30, (0, 9_999, 9_999)),
+        ],
+    )
+    long_ago = lease(target, "e", 8 * 24 * 60, (0, 5, 5))
+    control.insert("leases", [long_ago])
+    earlier, later = items(control, target).drains(7 * 24)
+    assert later["hour"] - earlier["hour"] == timedelta(hours=1)
+    assert later["hour"].utcoffset() == timedelta(0)
+    counts = ("drained", "waiting", "left", "fastest")
+    assert [earlier[name] for name in counts] == [1_100, 1_200, 200, 60.0]
+    assert [later[name] for name in counts] == [200, 200, 0, 20.0]
