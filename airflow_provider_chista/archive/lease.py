@@ -38,7 +38,7 @@ class Lease:
     :param task: who drains. A lease of the same task is taken over at once, since a task that runs again has lost its
         predecessor; one of another task is waited for.
 
-    What the drain has done is written with every renewal, and at the end: the lease's rows are the history that the page draws.
+    What the drain has done is written with every renewal, and at the end: the history that the page draws.
     """
 
     control: Control

@@ -35,7 +35,7 @@ function bars({ label, sum, summary, most, points, now, length, step, mark, name
     height: tall(value), rx: 1.5, class: kind }, ...inside);
   const drawn = points.filter(([ms, value]) => value > 0 && ms >= first).map((point) => s("g", null,
     s("title", null, told(point)), bar(point[0], point[1], "bar"), point[2] > 0 && bar(point[0], point[2], "part")));
-  const marks = Array.from({ length }, (_, i) => first + i * step).filter(mark);
+  const marks = Array.from({ length }, (_, i) => first + i * step).filter((ms) => mark(ms) && place(ms) < WIDTH - 30);
   return h("figure", null, h("figcaption", null, label, h("b", null, sum)),
     s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary, class: "bars" },
       s("line", { x1: 0, x2: WIDTH, y1: BASE + 0.5, y2: BASE + 0.5 }),

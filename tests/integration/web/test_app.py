@@ -123,6 +123,26 @@ def test_windows_and_entries_are_compact_json(enter: Enter, told: None) -> None:
     assert (entry["stage"], entry["rows"], entry["digest"]) == ("verified", 7, f"7:{'ab' * 16}")
 
 
+def test_the_page_masks_values_where_the_configuration_says_so(
+    enter: Enter, told: None, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = {
+        "target": str(TARGET),
+        "topic": "t",
+        "offset": 1,
+        "value": b"salary 7000",
+        "error_class": "E",
+        "error": "7000?",
+    }
+    control.insert("dead_letters", [letter])
+    about = {"target": str(TARGET)}
+    assert "7000" in enter().get("/api/letters", params=about).text
+    monkeypatch.setenv("AIRFLOW__CHISTA__MASK_VALUES", "True")
+    answer = enter().get("/api/letters", params=about)
+    assert (answer.status_code, answer.json()["total"]) == (200, 1)
+    assert "7000" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("settings_of_page", "status", "words"),
     [
