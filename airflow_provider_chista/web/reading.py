@@ -28,7 +28,7 @@ def connections() -> list[str]:
 
 def masked() -> bool:
     """Whether people see no values, by ``[chista] mask_values``."""
-    return conf.getboolean("chista", "mask_values", fallback=False)
+    return bool(conf.getboolean("chista", "mask_values", fallback=False))
 
 
 @contextmanager
