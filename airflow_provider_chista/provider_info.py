@@ -186,5 +186,15 @@ CONFIGURATION: dict[str, Any] = {
             "example": "clickhouse_default,clickhouse_eu",
             "default": "clickhouse_default",
         },
+        "mask_values": {
+            "description": (
+                "Whether the page in Airflow's UI shows digests in the place of values of rows and of the bytes of dead "
+                "letters, and neither it nor `airflow chista dead-letters list` the texts of the letters' errors."
+            ),
+            "version_added": "0.1.0",
+            "type": "boolean",
+            "example": "True",
+            "default": "False",
+        },
     },
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_chista.archive.ledger import Author
 from airflow_provider_chista.archive.records import Record
+from airflow_provider_chista.clickhouse import sql
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.model import TableId
@@ -22,6 +23,14 @@ SHARE_FROM = 1_000
 
 _RECORD = "target, topic, generation, partition, offset, key, value, header_names, header_values"
 _ERROR = "error_class, error, task"
+
+
+_HIDDEN = "hidden by [chista] mask_values"
+
+
+def told_error(masked: bool) -> str:
+    """SQL of a letter's error for people; it may quote values, so that nothing of it is told where they are masked."""
+    return sql.literal(_HIDDEN) if masked else "error"
 
 
 class LetterState(StrEnum):
@@ -186,14 +195,17 @@ def open_letters(control: Control, target: TableId) -> OpenLetters | None:
     return OpenLetters(**rows[0]) if rows else None
 
 
-def listed(control: Control, target: TableId | None, state: str, limit: int) -> list[dict[str, Any]]:
+def listed(
+    control: Control, target: TableId | None, state: str, limit: int, *, masked: bool = False
+) -> list[dict[str, Any]]:
     """Dead letters in the order of their records, without the records' bytes.
 
     :param target: of this archive table; None: of every one. :param state: in this state; empty: in any.
-    :param limit: most of them.
+    :param limit: most of them. :param masked: without the texts of their errors.
     """
     return control.rows(
-        "SELECT target, topic, generation, partition, offset, state, error_class, error, reason, task, dag_id, run_id,"
+        f"SELECT target, topic, generation, partition, offset, state, error_class, {told_error(masked)} AS error, reason,"
+        " task, dag_id, run_id,"
         f" recorded_at FROM {control.name('dead_letters')} FINAL"
         " WHERE ({target:String} = '' OR target = {target:String}) AND ({state:String} = '' OR state = {state:String})"
         " ORDER BY target, generation, topic, partition, offset LIMIT {limit:UInt32}",

@@ -66,11 +66,11 @@ class Drain:
         state = self.kafka.describe(topic)
         ends = self._mine(topic, self._ends(state, ends))
         if self.task is None:
-            return self._drained(state, ends, before, started, lambda: None)
+            return self._drained(state, ends, before, started, None)
         lease = Lease(self.control, self.target, topic, sorted(ends), self.task)
         lease.acquire(self.limits.seconds, self.stopped)
         try:
-            return self._drained(state, ends, before, started, lease.require)
+            return self._drained(state, ends, before, started, lease)
         finally:
             with suppress(TransientError):
                 lease.release()
@@ -82,7 +82,7 @@ class Drain:
         ends: Mapping[int, int],
         before: DrainReport | None,
         started: float,
-        require_lease: Callable[[], None],
+        lease: Lease | None,
     ) -> DrainReport:
         start = positions.load(self.control, self.target, state, accept_gap=self.accept_gap)
         if not start.begun:
@@ -96,6 +96,8 @@ class Drain:
         )
         if before:
             report.counts, report.bytes = before.counts, before.bytes
+        if lease:
+            lease.follow(report)
         writer = BatchWriter(
             self.control,
             self.sink,
@@ -104,7 +106,7 @@ class Drain:
             self.limits,
             report,
             self.stopped,
-            (require_lease, self.kafka.same_topic(state)),
+            (*([lease.require] if lease else []), self.kafka.same_topic(state)),
             self.progress,
         )
         again = {

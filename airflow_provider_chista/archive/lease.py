@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_chista.archive.report import DrainReport
 from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.errors import TransientError
 
@@ -36,6 +37,8 @@ class Lease:
 
     :param task: who drains. A lease of the same task is taken over at once, since a task that runs again has lost its
         predecessor; one of another task is waited for.
+
+    What the drain has done is written with every renewal, and at the end: the history that the page draws.
     """
 
     control: Control
@@ -44,6 +47,8 @@ class Lease:
     partitions: Collection[int]
     task: str
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _report: DrainReport | None = None
+    _first_offsets: Mapping[int, int] = field(default_factory=dict)
     _epoch: int = 0
     _acquired_at: Any = None
     _renewed: float = 0.0
@@ -83,6 +88,10 @@ class Lease:
                 )
         if time.monotonic() - self._renewed >= _RENEW_SECONDS:
             self._write(released=False)
+
+    def follow(self, report: DrainReport) -> None:
+        """Tell of this drain, which stands at its beginning, from now on."""
+        self._report, self._first_offsets = report, dict(report.next_offsets)
 
     def release(self) -> None:
         """Give it back."""
@@ -128,8 +137,18 @@ class Lease:
                     "task": self.task,
                     "epoch": self._epoch,
                     "released": int(released),
+                    **self._done(partition),
                     **({"acquired_at": self._acquired_at} if self._acquired_at else {}),
                 }
                 for partition in self.partitions
             ],
         )
+
+    def _done(self, partition: int) -> dict[str, int]:
+        if self._report is None:
+            return {"first": 0, "next_offset": 0, "end_offset": 0}
+        return {
+            "first": self._first_offsets[partition],
+            "next_offset": self._report.next_offsets[partition],
+            "end_offset": max(self._report.ends[partition], self._report.next_offsets[partition]),
+        }

@@ -23,6 +23,19 @@ _NAMED = 5
 _UNEXPLAINED = " (only the archive has it, and no purge in the ledger explains that: was a delete missed?)"
 
 
+_DIGEST = "sha256:"
+
+
+def _digest(value: str) -> str:
+    return f"{_DIGEST}{hashlib.sha256(value.encode()).hexdigest()[:16]}"
+
+
+def masked_sql(value: str) -> str:
+    """SQL of the digest that is told in the place of a value, as :class:`Mismatches` writes it; of a digest itself."""
+    digest = f"concat('{_DIGEST}', left(lower(hex(SHA256({value}))), 16))"
+    return f"if(match({value}, '^{_DIGEST}[0-9a-f]{{16}}$'), {value}, {digest})"
+
+
 @dataclass(frozen=True, slots=True)
 class Mismatches:
     """Reads and records differing rows of one archive table.
@@ -108,7 +121,4 @@ class Mismatches:
             return []
         if not self.masked:
             return list(values)
-        return [
-            None if value is None else f"sha256:{hashlib.sha256(value.encode()).hexdigest()[:16]}"
-            for value in values
-        ]
+        return [None if value is None else _digest(value) for value in values]

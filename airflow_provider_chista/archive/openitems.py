@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_chista.archive.deadletters import told_error
+from airflow_provider_chista.archive.mismatches import masked_sql
 from airflow_provider_chista.archive.overview import Overview
 from airflow_provider_chista.clickhouse.control import Control
 
@@ -27,10 +29,14 @@ _PARTITIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class OpenItems:
-    """Open things of one archive table, ``database.table``, which the reader may see."""
+    """Open things of one archive table, ``database.table``, which the reader may see.
+
+    :param masked: digests in the place of values and bytes, and no texts of dead letters' errors.
+    """
 
     overview: Overview
     target: str
+    masked: bool = False
 
     @property
     def _control(self) -> Control:
@@ -38,9 +44,10 @@ class OpenItems:
 
     def letters(self) -> dict[str, Any]:
         """Open dead letters, oldest first: the record, why it could not be stored, and the beginning of its bytes."""
+        error = told_error(self.masked)
         return self._list(
-            "SELECT topic, generation, partition, offset, error_class, left(error, {cut:UInt32}) AS why, task, recorded_at,"
-            " toValidUTF8(left(key, {cut:UInt32})) AS key_bytes, toValidUTF8(left(value, {cut:UInt32})) AS value_bytes,"
+            f"SELECT topic, generation, partition, offset, error_class, left({error}, {{cut:UInt32}}) AS why,"
+            f" task, recorded_at, {self._shown('key')} AS key_bytes, {self._shown('value')} AS value_bytes,"
             " length(value) AS size, count() OVER () AS n"
             f" FROM {self._control.name('dead_letters')} FINAL WHERE target = {{target:String}} AND state = 'open'"
             " ORDER BY recorded_at, partition, offset LIMIT {shown:UInt32}"
@@ -70,8 +77,8 @@ class OpenItems:
         found = self._list(
             "SELECT l.window AS window, l.stage AS stage, l.dag_id AS dag_id, l.run_id AS run_id, l.at AS at,"
             " m.verify_id AS verify_id, m.row_key AS row_key, m.finding AS finding, m.columns AS columns,"
-            " arrayMap(v -> left(v, {cut:UInt32}), m.source_values) AS source_values,"
-            " arrayMap(v -> left(v, {cut:UInt32}), m.archive_values) AS archive_values,"
+            f" arrayMap(v -> {self._shown('v')}, m.source_values) AS source_values,"
+            f" arrayMap(v -> {self._shown('v')}, m.archive_values) AS archive_values,"
             " arrayMap(i -> ifNull(m.source_values[i] = m.archive_values[i], isNull(m.source_values[i]) !="
             " isNull(m.archive_values[i])) = isNull(m.source_values[i] = m.archive_values[i]),"
             " arrayEnumerate(m.source_values)) AS unequal, count() OVER () AS n"
@@ -90,6 +97,26 @@ class OpenItems:
             "SELECT topic, generation, partition, max(p.next_offset) AS next_offset, max(p.recorded_at) AS recorded_at"
             f" FROM {self._control.name('positions')} AS p WHERE target = {{target:String}}"
             " GROUP BY cluster, topic, generation, partition ORDER BY topic, generation DESC, partition LIMIT {most:UInt32}"
+        )
+
+    def drains(self, hours: int) -> list[dict[str, Any]]:
+        """What drains of the table did in each of the last hours, in UTC; a drain is in the hour it was heard of last.
+
+        ``drained``: offsets passed. ``waiting``: the most that a drain found before it, up to the ends it worked towards;
+        ``left``: what the last one left of them; both over all partitions. ``fastest``: a drain's most offsets a second.
+        """
+        return self._rows(
+            "SELECT hour, sum(done) AS drained, sum(waited) AS waiting, sum(remained) AS left, max(rate) AS fastest FROM"
+            " (SELECT toStartOfHour(heard) AS hour, topic, partition, sum(moved) AS done,"
+            " max(end_offset - first) AS waited, argMax(end_offset - next_offset, heard) AS remained,"
+            " max(moved_by_owner / greatest(seconds, 0.001)) AS rate FROM"
+            " (SELECT topic, partition, l.renewed_at AS heard, first, next_offset, end_offset, next_offset - first AS moved,"
+            " sum(moved) OVER (PARTITION BY topic, owner) AS moved_by_owner,"
+            " dateDiff('millisecond', l.acquired_at, heard) / 1000 AS seconds"
+            f" FROM {self._control.name('leases')} AS l FINAL WHERE target = {{target:String}} AND end_offset > 0"
+            " AND heard >= toStartOfHour(now('UTC')) - toIntervalHour({hours:UInt16} - 1))"
+            " GROUP BY hour, topic, partition) GROUP BY hour ORDER BY hour LIMIT 1000",
+            hours=hours,
         )
 
     def space(self) -> dict[str, Any]:
@@ -117,6 +144,10 @@ class OpenItems:
             " WHERE newest.2 IN ('mismatched', 'audited') AND newest.3 IN {dags:Array(String)}"
         )
 
+    def _shown(self, value: str) -> str:
+        """SQL of a value, or of bytes, for people."""
+        return masked_sql(value) if self.masked else f"toValidUTF8(left({value}, {{cut:UInt32}}))"
+
     def _columns(self) -> list[str]:
         """Names of the columns that row hashes covered in the newest proof of the table."""
         rows = self._rows(
@@ -133,8 +164,8 @@ class OpenItems:
             "rows": [{name: value for name, value in row.items() if name != "n"} for row in rows],
         }
 
-    def _rows(self, statement: str) -> list[dict[str, Any]]:
-        parameters = {"target": self.target, "cut": _CUT, "shown": SHOWN, "most": _PARTITIONS}
+    def _rows(self, statement: str, **more: int) -> list[dict[str, Any]]:
+        parameters = {"target": self.target, "cut": _CUT, "shown": SHOWN, "most": _PARTITIONS, **more}
         if not self.overview.dags:
             return []
         return self._control.rows(statement, {**parameters, "dags": sorted(self.overview.dags)})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from airflow.sdk.configuration import conf
+
 from airflow_provider_chista.archive.deadletters import Letters, discard, listed
 from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.replay import Replay
@@ -18,7 +20,9 @@ def list_letters(args: Namespace) -> int:
     """Dead letters without their bytes."""
     target = TableId.parse(args.target) if args.target else None
     with connections(args).opened() as services:
-        found = listed(services.control, target, "" if args.state == "all" else args.state, args.limit)
+        state = "" if args.state == "all" else args.state
+        masked = conf.getboolean("chista", "mask_values", fallback=False)
+        found = listed(services.control, target, state, args.limit, masked=masked)
     show(args, found, wide=("topic", "error_class", "reason", "task", "dag_id", "run_id"))
     if len(found) == args.limit:
         note(f"the first {args.limit} dead letters; --limit shows more")

@@ -43,7 +43,8 @@ TABLES: dict[str, str] = {
         (
             target String, topic String, partition UInt32, owner String, task String, epoch UInt64, released UInt8,
             acquired_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
-            renewed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+            renewed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+            first UInt64, next_offset UInt64, end_offset UInt64
         ) ENGINE = ReplacingMergeTree(renewed_at) ORDER BY (target, topic, partition, owner)
         TTL toDateTime(renewed_at) + INTERVAL 7 DAY""",
     "dead_letters": """

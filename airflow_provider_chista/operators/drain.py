@@ -148,7 +148,7 @@ class DrainTopicOperator(TableOperator):
                 avro=services.avro,
                 stopped=self._stop.is_set,
             )
-            drain.progress = batches = Batches(drain.topic, meter, shown)
+            drain.progress = batches = Batches(drain.topic, meter, shown, self.partitions)
             barrier = Barrier.from_json(self.barrier) if self.barrier is not None else None
             follow = float(self.follow_seconds)
             summary = Follower(drain, self._stop.wait).run(follow) if follow else drain.run(barrier)
@@ -165,8 +165,11 @@ class DrainTopicOperator(TableOperator):
 class Batches:
     """Tells of each micro-batch of a task, which may drain the topic many times, and the purge log before it."""
 
-    def __init__(self, topic: str, meter: metrics.Meter, shown: Reporter) -> None:
+    def __init__(
+        self, topic: str, meter: metrics.Meter, shown: Reporter, partitions: Sequence[int] | None = None
+    ) -> None:
         self._topic, self._meter, self._shown = topic, meter, shown
+        self._tags = {} if partitions is None else {"partitions": "_".join(map(str, sorted(partitions)))}
         self._before: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
 
@@ -189,5 +192,5 @@ class Batches:
         counts = self._before + self._counts
         self._meter.total(metrics.DRAIN_RECORDS, counts.total())
         self._meter.total(metrics.DRAIN_DEAD_LETTERS, counts["dead"])
-        self._meter.gauge(metrics.DRAIN_LAG, remaining)
+        self._meter.gauge(metrics.DRAIN_LAG, remaining, **self._tags)
         self._shown.show(Progress(self._topic, counts.total(), remaining, left))

@@ -8,6 +8,7 @@ table behind it too. ``docs/metrics.md`` lists them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -47,7 +48,7 @@ DRAIN_LAG = Metric(
     "chista.drain.lag",
     Kind.GAUGE,
     "records that are left up to the end offsets that the drain works towards; sent with each micro-batch and at the end. "
-    "Of mapped drains each sends that of its partitions",
+    "Of mapped drains each sends that of its partitions, with the tag `partitions`",
 )
 DRAIN_DURATION = Metric("chista.drain.duration", Kind.TIMING, "how long a drain took")
 VERIFY_ROWS = Metric(
@@ -124,24 +125,25 @@ class Meter:
             self._sent[metric.name] = total
             self._send(metric, more)
 
-    def gauge(self, metric: Metric, value: int) -> None:
-        """Send a state."""
-        self._send(metric, value)
+    def gauge(self, metric: Metric, value: int, **tags: str) -> None:
+        """Send a state, with more tags."""
+        self._send(metric, value, tags)
 
     def took(self, metric: Metric, seconds: float) -> None:
         """Send a duration."""
         self._send(metric, seconds * 1000.0)
 
-    def _send(self, metric: Metric, value: float) -> None:
+    def _send(self, metric: Metric, value: float, more: Mapping[str, str] | None = None) -> None:
+        tags = {**self.tags, **(more or {})}
         try:
             for name in self._names(metric):
                 match metric.kind:
                     case Kind.COUNTER:
-                        Stats.incr(name, int(value), tags=self.tags)
+                        Stats.incr(name, int(value), tags=tags)
                     case Kind.GAUGE:
-                        Stats.gauge(name, value, tags=self.tags)
+                        Stats.gauge(name, value, tags=tags)
                     case Kind.TIMING:
-                        Stats.timing(name, value, tags=self.tags)
+                        Stats.timing(name, value, tags=tags)
         except Exception:  # a purge does not end because of its metrics
             log.warning("the metric %s could not be sent", metric.name, exc_info=True)
 

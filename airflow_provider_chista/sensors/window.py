@@ -7,8 +7,11 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.hooks.window import run_window, stored
+from airflow_provider_chista.links import QueryLink, ledger_query
+from airflow_provider_chista.model import TableId, Window
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
@@ -26,6 +29,7 @@ class WindowVerifiedSensor(CheckSensor):
     """
 
     check = "window_verified"
+    operator_extra_links = (QueryLink(),)
     template_fields: Sequence[str] = ("table", "target", "window_start", "window_end", "source_conn_id")
 
     def __init__(
@@ -46,8 +50,16 @@ class WindowVerifiedSensor(CheckSensor):
         self.window_start = window_start
         self.window_end = window_end
 
+    def window(self, context: Context) -> Window | None:
+        """The rows whose proof is waited for."""
+        return run_window(context, self.time_column, self.window_start, self.window_end)
+
+    def query_sql(self, context: Context) -> str:
+        """The ledger of the run's window."""
+        return ledger_query(TableId.parse(self.target), windows.name(self.window(context)))
+
     def arguments(self, context: Context) -> dict[str, Any]:
         """Arguments of the check."""
         with airflow_errors():
-            window = run_window(context, self.time_column, self.window_start, self.window_end)
+            window = self.window(context)
         return {"table": self.table, "target": self.target, "window": stored(window)}

@@ -35,6 +35,9 @@ _HEADERS = {
 
 ACTIVITY_DAYS = 90
 
+DRAIN_HOURS = 7 * 24
+"""What the drains' leases are kept for."""
+
 Text = Annotated[str, Query(max_length=1_000)]
 
 router = APIRouter(dependencies=[LOGGED_IN])
@@ -118,6 +121,11 @@ def entries(dags: ReadableDags, target: Text, window: Text, connection: Text = "
         return Answer({"entries": overview.entries(target, window)})
 
 
+def items(overview: Overview, target: str) -> OpenItems:
+    """What lies open around a table, with values or without them, as ``[chista] mask_values`` says."""
+    return OpenItems(overview, target, reading.masked())
+
+
 def _of_table(name: str, read: Callable[[Overview, str], Any]) -> None:
     """A route for something that belongs to an archive table."""
 
@@ -132,11 +140,18 @@ def _of_table(name: str, read: Callable[[Overview, str], Any]) -> None:
     router.add_api_route(f"/api/{name}", answer, methods=["GET"], name=name)
 
 
-_of_table("letters", lambda overview, target: OpenItems(overview, target).letters())
-_of_table("quarantine", lambda overview, target: OpenItems(overview, target).quarantine())
-_of_table("mismatches", lambda overview, target: OpenItems(overview, target).mismatches())
-_of_table("space", lambda overview, target: OpenItems(overview, target).space())
-_of_table("positions", lambda overview, target: {"positions": OpenItems(overview, target).positions()})
+_of_table("letters", lambda overview, target: items(overview, target).letters())
+_of_table("quarantine", lambda overview, target: items(overview, target).quarantine())
+_of_table("mismatches", lambda overview, target: items(overview, target).mismatches())
+_of_table("space", lambda overview, target: items(overview, target).space())
+_of_table("positions", lambda overview, target: {"positions": items(overview, target).positions()})
+_of_table(
+    "drains",
+    lambda overview, target: {
+        "hours": DRAIN_HOURS,
+        "drains": items(overview, target).drains(DRAIN_HOURS),
+    },
+)
 _of_table("audits", lambda overview, target: {"audits": overview.audits(target)})
 _of_table(
     "activity",

@@ -26,6 +26,11 @@ def connections() -> list[str]:
     return [name.strip() for name in listed.split(",") if name.strip()]
 
 
+def masked() -> bool:
+    """Whether people see no values, by ``[chista] mask_values``."""
+    return bool(conf.getboolean("chista", "mask_values", fallback=False))
+
+
 @contextmanager
 def opened(connection: str, dags: Set[str]) -> Iterator[Overview]:
     """The archive in ClickHouse, as somebody sees it who may read these DAGs; nothing is created there.

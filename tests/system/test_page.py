@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -124,7 +124,8 @@ def years(clickhouse: Client) -> Iterator[str]:
     target = TableId("archive_mysql", "years")
     many(Control(clickhouse), target, range(5_000), "archive_mysql")
     yield str(target)
-    clickhouse.command(f"DELETE FROM chista.ledger WHERE target = '{target}'")
+    for table in ("ledger", "leases"):
+        clickhouse.command(f"DELETE FROM chista.{table} WHERE target = '{target}'")
 
 
 def test_five_thousand_windows_are_drawn_at_once_and_can_be_walked_by_keyboard(
@@ -144,6 +145,39 @@ def test_five_thousand_windows_are_drawn_at_once_and_can_be_walked_by_keyboard(
     expect(inside.get_by_role("heading", name="2025-09-02")).to_be_visible()
     expect(inside.get_by_text("rows proven equal").first).to_be_visible()
     page.screenshot(path=pictures / "page-years.png")
+
+
+@pytest.fixture
+def drained(clickhouse: Client, years: str) -> None:
+    """Three days of drains of the table with 5,000 windows, one every second hour; the lag grows."""
+    begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=3)
+    leases = [
+        {
+            "target": years, "topic": "shop.years", "partition": 0, "owner": f"o{n}", "task": "t", "epoch": n, "released": 1,
+            "acquired_at": begin + timedelta(hours=2 * n), "renewed_at": begin + timedelta(hours=2 * n, minutes=1),
+            "first": 10_000 * n, "next_offset": 10_000 * (n + 1), "end_offset": 10_000 * (n + 1) + 250 * n,
+        }
+        for n in range(36)
+    ]  # fmt: skip
+    Control(clickhouse).insert("leases", leases)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_lag_and_throughput_are_drawn_by_the_hour(
+    page: Page, airflow: Airflow, years: str, drained: None, pictures: Path, theme: str
+) -> None:
+    page.evaluate(f"localStorage.setItem('theme', '{theme}')")
+    page.goto(f"/plugin/archive/chista/page?target={years}")
+    drains = frame(page).locator("#drains")
+    drains.scroll_into_view_if_needed()
+    throughput, lag = drains.locator("svg").first, drains.locator("svg").last
+    expect(throughput.locator("rect.bar")).to_have_count(36)
+    expect(lag.locator("rect.part")).to_have_count(35)
+    expect(drains.get_by_text("360,000 records", exact=True)).to_be_visible()
+    expect(drains.get_by_text("at most 18,750 waiting")).to_be_visible()
+    expect(drains.get_by_text("8,750 left", exact=True)).to_be_visible()
+    expect(lag.locator("title").last).to_have_text(re.compile("UTC: 18,750 records waiting, 8,750 left$"))
+    drains.screenshot(path=pictures / f"page-drains-{theme}.png")
 
 
 def test_nobody_without_a_login_or_a_role_sees_anything(stack: Stack, airflow: Airflow) -> None:

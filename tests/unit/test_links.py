@@ -27,6 +27,7 @@ from airflow_provider_chista.operators.verify import VerifyArchiveOperator
 from airflow_provider_chista.provider_info import get_provider_info
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
 from airflow_provider_chista.sensors.topic import TopicDrainedSensor
+from airflow_provider_chista.sensors.window import WindowVerifiedSensor
 from tests.unit.docs.pages import code, page, rows, sections
 from tests.unit.operators.cases import OPERATORS, SENSORS, Case, name
 
@@ -97,6 +98,13 @@ def test_a_window_leads_to_its_entries_of_the_ledger(define: Any) -> None:
     assert found["Connector"] == STATUS
     assert found["ClickHouse query"].startswith("http://ch:8124/play#")
     sql = query(found["ClickHouse query"])
+    assert "FROM `chista`.`ledger`\nWHERE target = 'archive.o\\'rders'\n" in sql
+    assert "AND window = 'day:2024-01-01T00:00:00+00:00/2024-01-02T00:00:00+00:00'" in sql
+
+
+def test_who_waits_for_a_proof_is_led_to_its_windows_entries(define: Any) -> None:
+    define()
+    sql = query(addresses(WindowVerifiedSensor, **PAIR, **WINDOW)["ClickHouse query"])
     assert "FROM `chista`.`ledger`\nWHERE target = 'archive.o\\'rders'\n" in sql
     assert "AND window = 'day:2024-01-01T00:00:00+00:00/2024-01-02T00:00:00+00:00'" in sql
 

@@ -1,6 +1,6 @@
 // Below the calendar: what lies open, by value; rows by day; what the archive takes up; how far its drains are.
 
-import { daily } from "./charts.js";
+import { daily, lag, throughput } from "./charts.js";
 import { entryNode, runLink } from "./details.js";
 import { ago, bytes, h, moment, number } from "./dom.js";
 import { bounds } from "./windows.js";
@@ -69,6 +69,17 @@ function activity({ days, activity: found }, now) {
   ];
 }
 
+function drains({ hours, drains: found }, now) {
+  if (!found.length) return none(`No drain of the last ${hours / 24} days is recorded.`);
+  const fastest = Math.round(Math.max(...found.map((row) => row.fastest)));
+  return [
+    h("div", { class: "charts" }, throughput(found.map((row) => [row.hour, row.drained]), now, hours, fastest),
+      lag(found.map((row) => [row.hour, row.waiting, row.left]), now, hours)),
+    none(`Last ${hours / 24} days by hours in UTC; a drain counts in the hour in which it ended. Lag: the most records that a drain found \
+before it, up to the offsets it worked towards; the orange part is what the hour's last drain left of them.`),
+  ];
+}
+
 function space(found) {
   if (!found.parts) return none("The archive table holds no parts on this server.");
   const ratio = found.bytes ? (found.raw / found.bytes).toFixed(1) : "1.0";
@@ -90,7 +101,7 @@ function positions({ positions: found }, now) {
     table(["Topic", "Generation", "Partition", "Drained to offset", "Moved last"], found.map((row) => [
       code(row.topic), row.generation, row.partition, number(row.next_offset), ago(row.recorded_at, now),
     ])),
-    none("The present position of each partition. Past positions, and so the lag over time, are recorded nowhere."),
+    none("The present position of each partition."),
   ];
 }
 
@@ -104,6 +115,7 @@ export const SECTIONS = [
   { name: "mismatches", title: "Rows that differ", show: mismatches, problem: true },
   { name: "letters", title: "Open dead letters", show: letters, problem: true },
   { name: "quarantine", title: "Deletes in quarantine", show: quarantine, problem: true },
+  { name: "drains", title: "Lag and throughput", show: drains },
   { name: "activity", title: "Rows by day", show: activity },
   { name: "space", title: "Space in ClickHouse", show: space },
   { name: "positions", title: "Drained positions", show: positions },

@@ -2,7 +2,7 @@
 
 import { date, moment } from "./dom.js";
 
-const HOUR = 3_600_000;
+export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
 
 const NAME = /^([^]*):(\d{4}-\d\d-\d\dT[^/]*)\/([^/]*)$/;

@@ -145,3 +145,21 @@ def test_partitions_are_leased_apart(stream: Streams) -> None:
     held(made)  # partition 0
     assert made.drain(task="later", partitions=[1])["next_offsets"] == {"1": 10}
     assert sorted(made.shown()) == list(range(100, 110))
+
+
+def test_a_lease_tells_what_its_drain_found_did_and_left(stream: Streams) -> None:
+    made = filled(stream)
+    limited = DrainLimits(batch_rows=500, rows=2_000)
+    first = made.drain(task="first", limits=limited)
+    assert made.drain(task="second")["remaining"] == 0
+    told = made.control.rows(
+        "SELECT task, released, first, next_offset, end_offset FROM"
+        f" {made.control.name('leases')} FINAL WHERE target = {{target:String}} ORDER BY task",
+        {"target": str(made.target)},
+    )
+    reached = first["next_offsets"]["0"]
+    assert 0 < reached < 8_007
+    assert [tuple(row.values()) for row in told] == [
+        ("first", 1, 0, reached, 8_007),
+        ("second", 1, reached, 8_007, 8_007),
+    ]

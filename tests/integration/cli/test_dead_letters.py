@@ -46,6 +46,13 @@ def test_letters_are_listed_and_replayed_once_the_cause_is_mended(run: Run, lett
     assert "state: replayed" in settled.out
 
 
+def test_a_masked_list_tells_no_error(run: Run, letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CHISTA__MASK_VALUES", "True")
+    listed = run("dead-letters", "list", "--target", letters.target, "-o", "json")
+    assert (listed.code, listed.rows[0]["error"]) == (0, "hidden by [chista] mask_values")
+    assert "2147483647" not in listed.out + listed.err
+
+
 def test_letters_are_discarded_by_choice_and_with_a_reason_only(run: Run, letters: Letters) -> None:
     target = ["dead-letters", "discard", "--target", letters.target]
     for words, said in (

@@ -107,7 +107,7 @@ def test_people_see_tables_of_the_dags_that_they_may_read(enter: Enter, told: No
     about = {"target": str(SECRET)}
     assert viewer.get("/api/windows", params=about).json()["windows"] == []
     assert len(admin.get("/api/windows", params=about).json()["windows"]) == 1
-    for name in ("letters", "quarantine", "mismatches", "space", "positions", "audits", "activity"):
+    for name in ("letters", "quarantine", "mismatches", "space", "positions", "drains", "audits", "activity"):
         assert viewer.get(f"/api/{name}", params=about).status_code == 404, name
         assert admin.get(f"/api/{name}", params=about).status_code == 200, name
 
@@ -121,6 +121,26 @@ def test_windows_and_entries_are_compact_json(enter: Enter, told: None) -> None:
     about = {"target": str(TARGET), "window": window["window"]}
     (entry,) = browser.get("/api/entries", params=about).json()["entries"]
     assert (entry["stage"], entry["rows"], entry["digest"]) == ("verified", 7, f"7:{'ab' * 16}")
+
+
+def test_the_page_masks_values_where_the_configuration_says_so(
+    enter: Enter, told: None, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = {
+        "target": str(TARGET),
+        "topic": "t",
+        "offset": 1,
+        "value": b"salary 7000",
+        "error_class": "E",
+        "error": "7000?",
+    }
+    control.insert("dead_letters", [letter])
+    about = {"target": str(TARGET)}
+    assert "7000" in enter().get("/api/letters", params=about).text
+    monkeypatch.setenv("AIRFLOW__CHISTA__MASK_VALUES", "True")
+    answer = enter().get("/api/letters", params=about)
+    assert (answer.status_code, answer.json()["total"]) == (200, 1)
+    assert "7000" not in answer.text
 
 
 @pytest.mark.parametrize(

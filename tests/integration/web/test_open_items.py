@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,8 +24,8 @@ def target() -> TableId:
     return TableId("archive", f"t_{services.token()}")
 
 
-def items(control: Control, target: TableId) -> OpenItems:
-    return OpenItems(Overview.readable(control, {"archive"}), str(target))
+def items(control: Control, target: TableId, *, masked: bool = False) -> OpenItems:
+    return OpenItems(Overview.readable(control, {"archive"}), str(target), masked)
 
 
 def letter(target: TableId, offset: int, **more: Any) -> dict[str, Any]:
@@ -157,3 +158,70 @@ def test_space_and_positions_of_a_table(control: Control, target: TableId) -> No
         control.insert("positions", [{**where, "next_offset": offset}])
     (position,) = items(control, name).positions()
     assert (position["topic"], position["next_offset"]) == ("t", 9)
+
+
+def lease(
+    target: TableId, owner: str, minutes: int, offsets: tuple[int, int, int], **more: Any
+) -> dict[str, Any]:
+    """:param offsets: first, next and end; the drain took ten seconds and ended so many minutes before this hour's begin."""
+    ended = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(minutes=minutes)
+    first, reached, end = offsets
+    return {
+        "target": str(target), "topic": "shop.orders", "partition": 0, "owner": owner, "task": "t", "epoch": 1,
+        "released": 1, "acquired_at": ended - timedelta(seconds=10), "renewed_at": ended, "first": first,
+        "next_offset": reached, "end_offset": end, **more,
+    }  # fmt: skip
+
+
+def test_drains_are_counted_by_the_hour_over_all_partitions(control: Control, target: TableId) -> None:
+    Story.of(control, target, day(0)).tell(Stage.VERIFIED)
+    control.insert(
+        "leases",
+        [
+            lease(target, "a", 110, (0, 300, 1_000)),
+            lease(target, "a", 110, (0, 200, 200), partition=1),
+            lease(target, "b", 70, (300, 900, 1_100)),
+            lease(target, "not begun", 65, (0, 0, 0)),
+            lease(target, "c", 30, (900, 1_100, 1_100)),
+            lease(TableId("archive", "other"), "d", 30, (0, 9_999, 9_999)),
+        ],
+    )
+    renewed = lease(target, "b", 75, (300, 600, 1_000), released=0)
+    long_ago = lease(target, "e", 8 * 24 * 60, (0, 5, 5))
+    control.insert("leases", [renewed, long_ago])
+    earlier, later = items(control, target).drains(7 * 24)
+    assert later["hour"] - earlier["hour"] == timedelta(hours=1)
+    assert later["hour"].utcoffset() == timedelta(0)
+    counts = ("drained", "waiting", "left", "fastest")
+    assert [earlier[name] for name in counts] == [1_100, 1_200, 200, 60.0]
+    assert [later[name] for name in counts] == [200, 200, 0, 20.0]
+
+
+def test_masked_items_have_the_digests_of_the_state_table_and_no_value(
+    control: Control, target: TableId
+) -> None:
+    told = Story.of(control, target, day(0)).tell(Stage.MISMATCHED)
+    control.insert("dead_letters", [letter(target, 1, error="'hidden\xe4' is no number")])
+    digest = f"sha256:{hashlib.sha256(b'ann').hexdigest()[:16]}"
+    row = mismatch(
+        target, told.verify_id, "key", "differing", columns=["name", "note"],
+        source_values=["1", "ann", None], archive_values=["1", digest, "h\xe4"],
+    )  # fmt: skip
+    control.insert("mismatches", [row])
+    masked = items(control, target, masked=True)
+    (record,) = masked.letters()["rows"]
+    assert (record["error_class"], record["why"], record["size"]) == (
+        "BadText",
+        "hidden by [chista] mask_values",
+        5_011,
+    )
+    raw = letter(target, 1)
+    for name in ("key", "value"):
+        assert record[f"{name}_bytes"] == f"sha256:{hashlib.sha256(raw[name]).hexdigest()[:16]}"
+    (differing,) = masked.mismatches()["rows"]
+    umlaut = hashlib.sha256("h\xe4".encode()).hexdigest()[:16]
+    assert [(f["column"], f["source"], f["archive"]) for f in differing["fields"]] == [
+        ("name", digest, digest),
+        ("note", None, f"sha256:{umlaut}"),
+    ]
+    assert items(control, target).letters()["rows"][0]["why"].startswith("'hidden\xe4'")

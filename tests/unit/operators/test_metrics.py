@@ -24,6 +24,12 @@ def meter() -> Meter:
     return Meter.of(CONTEXT, "shop.orders", "archive.orders")
 
 
+def reporter() -> Reporter:
+    log: Any = logging.getLogger("tests")
+    context: Any = {"ti": SimpleNamespace(try_number=1)}
+    return Reporter(context, "drain", log, unit="records")
+
+
 def test_each_kind_arrives_under_its_name_and_under_that_of_the_table() -> None:
     with receiving() as server:
         made = meter()
@@ -44,6 +50,15 @@ def test_with_tags_the_table_is_in_the_tags_and_the_long_names_can_be_switched_o
     with receiving(statsd_influxdb_enabled=True, legacy_names_on=False) as server:
         meter().total(metrics.PURGE_DELETED, 5)
         assert server.lines() == [f"airflow.chista.purge.deleted{TAGGED}:5|c"]
+
+
+@pytest.mark.parametrize(("partitions", "tag"), [(None, ""), ([3, 0], ",partitions=0_3")])
+def test_the_lag_of_a_mapped_drain_says_of_which_partitions_it_is(
+    partitions: list[int] | None, tag: str
+) -> None:
+    with receiving(statsd_influxdb_enabled=True, legacy_names_on=False) as server:
+        Batches("p.shop.orders", meter(), reporter(), partitions).ended(7)
+        assert server.lines() == [f"airflow.chista.drain.lag{TAGGED}{tag}:7|g"]
 
 
 def test_a_counter_sends_what_came_since() -> None:
@@ -83,9 +98,7 @@ def test_what_goes_wrong_with_a_metric_does_not_reach_the_task() -> None:
 
 
 def test_records_are_counted_once_over_all_drains_of_a_task_and_without_the_purge_log() -> None:
-    log: Any = logging.getLogger("tests")
-    context: Any = {"ti": SimpleNamespace(try_number=1)}
-    batches = Batches("p.shop.orders", meter(), Reporter(context, "drain", log, unit="records"))
+    batches = Batches("p.shop.orders", meter(), reporter())
     first = DrainReport("p.shop.orders", "archive.orders", next_offsets={0: 40}, ends={0: 100})
     first.counts = Counter(c=38, dead=2)
     changed = DrainReport("p.shop.orders", "archive.orders", next_offsets={0: 60}, ends={0: 100})
