@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, Context
-from airflow.sdk.configuration import conf
 from airflow.sdk.types import TaskInstanceKey
 
 from airflow_provider_chista.clickhouse import sql
-from airflow_provider_chista.model import TableId
+from airflow_provider_chista.model import TableId, Window
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +94,43 @@ class Linked:
                 log.info("no link %r: %s", link.name, error)
 
 
+class OfWindow:
+    """Of operators and sensors that are about the run's window of one table, whose entries of the ledger their link shows."""
+
+    target: str
+    time_column: str | None
+    window_start: str | None
+    window_end: str | None
+
+    def window(self, context: Context) -> Window | None:
+        """The rows that this run owns."""
+        from airflow_provider_chista.hooks.window import run_window
+
+        return run_window(context, self.time_column, self.window_start, self.window_end)
+
+    def query_sql(self, context: Context) -> str:
+        """The ledger of the run's window."""
+        from airflow_provider_chista.archive.window import name
+
+        return ledger_query(TableId.parse(self.target), name(self.window(context)))
+
+
 def ledger_query(target: TableId, window: str | None) -> str:
     """SQL of the ledger's newest entries of an archive table; ``window``: of that one, by its name in the ledger."""
     of_window = f"\n  AND window = {sql.literal(window)}" if window else ""
     return (
         f"SELECT at, stage, window, rows, digest, actor, verify_id, batch_id, detail\nFROM {_state('ledger')}\n"
         f"WHERE target = {sql.literal(str(target))}{of_window}\nORDER BY at DESC LIMIT 1000"
+    )
+
+
+def audits_query(targets: Iterable[TableId]) -> str:
+    """SQL of the ledger's newest audits of archive tables; of every one where none is named."""
+    named = ", ".join(sql.literal(str(target)) for target in targets)
+    of_tables = f"\n  AND target IN ({named})" if named else ""
+    return (
+        f"SELECT at, target, rows, digest, actor, detail\nFROM {_state('ledger')}\n"
+        f"WHERE stage = 'audited'{of_tables}\nORDER BY at DESC LIMIT 1000"
     )
 
 
@@ -112,6 +143,6 @@ def letters_query(target: TableId) -> str:
 
 
 def _state(table: str) -> str:
-    from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE
+    from airflow_provider_chista.hooks.options import state_database
 
-    return sql.table(TableId(conf.get("chista", "state_database", fallback=DEFAULT_DATABASE), table))
+    return sql.table(TableId(state_database(), table))

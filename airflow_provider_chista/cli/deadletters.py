@@ -5,13 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from airflow.sdk.configuration import conf
-
 from airflow_provider_chista.archive.deadletters import Letters, discard, listed
 from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.replay import Replay
 from airflow_provider_chista.cli.command import EQUAL, FOUND, author, command, connections, note, show
 from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.hooks import options
 from airflow_provider_chista.model import TableId
 
 
@@ -21,8 +20,7 @@ def list_letters(args: Namespace) -> int:
     target = TableId.parse(args.target) if args.target else None
     with connections(args).opened() as services:
         state = "" if args.state == "all" else args.state
-        masked = conf.getboolean("chista", "mask_values", fallback=False)
-        found = listed(services.control, target, state, args.limit, masked=masked)
+        found = listed(services.control, target, state, args.limit, masked=options.masked())
     show(args, found, wide=("topic", "error_class", "reason", "task", "dag_id", "run_id"))
     if len(found) == args.limit:
         note(f"the first {args.limit} dead letters; --limit shows more")

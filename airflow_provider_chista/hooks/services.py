@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 
-from airflow.sdk.configuration import conf
-
 from airflow_provider_chista.archive import barrier
 from airflow_provider_chista.archive.barrier import Capture
 from airflow_provider_chista.archive.catchup import TableDrain
@@ -23,11 +21,12 @@ from airflow_provider_chista.archive.sinks import TableSink
 from airflow_provider_chista.archive.topic import Kafka
 from airflow_provider_chista.archive.verify import Proof, VerifyOptions, verify
 from airflow_provider_chista.clickhouse.cancel import cancel, marked
-from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
+from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.clickhouse.ddl import adopted, follow
 from airflow_provider_chista.clickhouse.types import TypeMap, probe
 from airflow_provider_chista.debezium.avro import AvroReader
 from airflow_provider_chista.debezium.connect import KafkaConnectClient
+from airflow_provider_chista.hooks import options
 from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
 from airflow_provider_chista.hooks.ending import cancelled_when_ended
 from airflow_provider_chista.hooks.kafka import ChistaKafkaHook
@@ -90,8 +89,7 @@ class Services:
             hook = ChistaClickHouseHook(self.ids.clickhouse)
             placement, client = hook.placement, marked(hook.get_client())
             self._stack.callback(client.close)
-            database = conf.get("chista", "state_database", fallback=DEFAULT_DATABASE)
-            control = Control(client, database, placement)
+            control = Control(client, options.state_database(), placement)
             control.ensure()
             self._control = control
         return self._control

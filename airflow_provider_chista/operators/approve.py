@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_chista.errors import RefusedError
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.window import run_window
+from airflow_provider_chista.links import Linked, OfWindow, QueryLink
 from airflow_provider_chista.model import TableId, describe
 from airflow_provider_chista.operators.base import author
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_chista.hooks.services import Connections, Services
 
 
-class ApprovePurgeOperator(ApprovalOperator):
+class ApprovePurgeOperator(OfWindow, Linked, ApprovalOperator):
     """Asks a person whether the proven rows of the window may be deleted at the source.
 
     Waits in Airflow's state ``awaiting_input`` without a worker; who answered, what and why goes into the ledger, and the
@@ -44,6 +44,7 @@ class ApprovePurgeOperator(ApprovalOperator):
     template_fields: Sequence[str] = (
         *ApprovalOperator.template_fields, "table", "target", "verify_id", "time_column", "window_start", "window_end",
     )  # fmt: skip
+    operator_extra_links: Any = (QueryLink(),)
     ui_color = "#f8d7da"
 
     def __init__(
@@ -110,7 +111,7 @@ class ApprovePurgeOperator(ApprovalOperator):
                 return None
         if proof.rows == 0:
             raise AirflowSkipException("the window has no rows at the source; there is nothing to purge")
-        window = run_window(context, self.time_column, self.window_start, self.window_end)
+        window = self.window(context)
         # Airflow's list cuts the subject at some 45 characters.
         dates = window.dates if window else describe(window)
         self.subject = f"{dates}: delete {proof.rows} rows of {self.table}?"
@@ -148,5 +149,5 @@ class ApprovePurgeOperator(ApprovalOperator):
         return Connections(self.source_conn_id, clickhouse=self.clickhouse_conn_id)
 
     def _ledger(self, services: Services, context: Context) -> Ledger:
-        window = run_window(context, self.time_column, self.window_start, self.window_end)
-        return services.ledger(TableId.parse(self.table), TableId.parse(self.target), window, author(context))
+        names = TableId.parse(self.table), TableId.parse(self.target)
+        return services.ledger(*names, self.window(context), author(context))

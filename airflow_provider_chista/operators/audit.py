@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
+from airflow_provider_chista import metrics
 from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
+from airflow_provider_chista.links import ConnectorLink, QueryLink, audits_query
 from airflow_provider_chista.model import TableId
-from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import ArchiveOperator, author
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class AuditArchiveOperator(ArchiveOperator):
         "topic_prefix",
         "source_conn_id",
     )
+    operator_extra_links: Any = (ConnectorLink(), QueryLink())
     ui_color = "#d6e9c6"
 
     def __init__(
@@ -78,6 +80,10 @@ class AuditArchiveOperator(ArchiveOperator):
         self.max_letter_age = max_letter_age
         self.max_unsealed_age = max_unsealed_age
         self.max_proof_age = max_proof_age
+
+    def query_sql(self, context: Context) -> str:
+        """The audits of these tables."""
+        return audits_query(map(TableId.parse, (self.tables or {}).values()))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Audit."""

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_provider_chista.archive import window as windows
-from airflow_provider_chista.hooks.window import run_window
 from airflow_provider_chista.lineage import Traced
-from airflow_provider_chista.links import Linked, QueryLink, ledger_query
-from airflow_provider_chista.model import TableId, Window
+from airflow_provider_chista.links import Linked, OfWindow, QueryLink, ledger_query
+from airflow_provider_chista.model import TableId
 
 if TYPE_CHECKING:
     from airflow_provider_chista.archive.ledger import Author
@@ -113,7 +111,7 @@ class TableOperator(Traced, ArchiveOperator):
         return ledger_query(self.ids[1], None)
 
 
-class WindowOperator(TableOperator):
+class WindowOperator(OfWindow, TableOperator):
     """Base of the operators that work on the run's window of one table.
 
     The window is, in this order: ``window_start`` and ``window_end`` here, the params of the same names (the trigger
@@ -140,11 +138,3 @@ class WindowOperator(TableOperator):
         self.time_column = time_column
         self.window_start = window_start
         self.window_end = window_end
-
-    def window(self, context: Context) -> Window | None:
-        """The rows that this run owns."""
-        return run_window(context, self.time_column, self.window_start, self.window_end)
-
-    def query_sql(self, context: Context) -> str:
-        """The ledger of the run's window."""
-        return ledger_query(self.ids[1], windows.name(self.window(context)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_provider_chista import metrics
 from airflow_provider_chista.archive.policies import DeletePolicy, TruncatePolicy
 from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.report import DrainLimits, DrainReport
@@ -16,9 +17,8 @@ from airflow_provider_chista.errors import TransientError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.lineage import DRAIN, Moved
 from airflow_provider_chista.links import QueryLink, TopicLink, letters_query
-from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import TableOperator, task_name
-from airflow_provider_chista.operators.progress import Reporter
+from airflow_provider_chista.progress import Reporter
 
 _DEFAULTS = DrainLimits()
 

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import Context, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_provider_chista import metrics
 from airflow_provider_chista.archive.policies import DeletePolicy
 from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.archive.purgereport import PurgeMethod, PurgeOptions, PurgeReport
@@ -19,9 +20,8 @@ from airflow_provider_chista.errors import ChistaError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.lineage import PURGE, SEAL, Moved
 from airflow_provider_chista.model import TableId, describe
-from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
-from airflow_provider_chista.operators.progress import Reporter
+from airflow_provider_chista.progress import Reporter
 from airflow_provider_chista.sources.base import Source
 from airflow_provider_chista.sources.partitions import PartitionAction
 

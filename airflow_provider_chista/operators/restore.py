@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_provider_chista import metrics
 from airflow_provider_chista.archive.progress import Progress
 from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.lineage import RESTORE, Moved
 from airflow_provider_chista.links import ledger_query
-from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
-from airflow_provider_chista.operators.progress import Reporter
+from airflow_provider_chista.progress import Reporter
 
 if TYPE_CHECKING:
     from airflow_provider_chista.archive.restore import Conflicts, RestoreReport, Selection

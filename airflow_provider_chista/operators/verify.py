@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
+from airflow_provider_chista import metrics
 from airflow_provider_chista.assets import Event, emit
 from airflow_provider_chista.errors import MismatchError
 from airflow_provider_chista.hooks.errors import airflow_errors
 from airflow_provider_chista.lineage import VERIFY, Moved
 from airflow_provider_chista.links import ConnectorLink, QueryLink
 from airflow_provider_chista.model import Window, describe
-from airflow_provider_chista.operators import metrics
 from airflow_provider_chista.operators.base import WindowOperator, author
-from airflow_provider_chista.operators.progress import Reporter
+from airflow_provider_chista.progress import Reporter
 
 if TYPE_CHECKING:
     from airflow_provider_chista.archive.verify import Proof

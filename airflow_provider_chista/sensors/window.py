@@ -7,15 +7,13 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_provider_chista.archive import window as windows
 from airflow_provider_chista.hooks.errors import airflow_errors
-from airflow_provider_chista.hooks.window import run_window, stored
-from airflow_provider_chista.links import QueryLink, ledger_query
-from airflow_provider_chista.model import TableId, Window
+from airflow_provider_chista.hooks.window import stored
+from airflow_provider_chista.links import OfWindow, QueryLink
 from airflow_provider_chista.sensors.base import CheckSensor
 
 
-class WindowVerifiedSensor(CheckSensor):
+class WindowVerifiedSensor(OfWindow, CheckSensor):
     """Waits until the run's window of a table has a proof in the ledger, for Dags that purge what another one proved.
 
     Returns ``verify_id`` and ``rows`` of the proof. The window is found as in every operator
@@ -49,14 +47,6 @@ class WindowVerifiedSensor(CheckSensor):
         self.time_column = time_column
         self.window_start = window_start
         self.window_end = window_end
-
-    def window(self, context: Context) -> Window | None:
-        """The rows whose proof is waited for."""
-        return run_window(context, self.time_column, self.window_start, self.window_end)
-
-    def query_sql(self, context: Context) -> str:
-        """The ledger of the run's window."""
-        return ledger_query(TableId.parse(self.target), windows.name(self.window(context)))
 
     def arguments(self, context: Context) -> dict[str, Any]:
         """Arguments of the check."""

@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse
 from airflow_provider_chista.archive.openitems import OpenItems
 from airflow_provider_chista.archive.overview import WINDOWS, Focus, Overview
 from airflow_provider_chista.errors import ChistaError, TransientError
+from airflow_provider_chista.hooks import options
 from airflow_provider_chista.web import reading
 from airflow_provider_chista.web.access import LOGGED_IN, ReadableDags
 
@@ -123,7 +124,7 @@ def entries(dags: ReadableDags, target: Text, window: Text, connection: Text = "
 
 def items(overview: Overview, target: str) -> OpenItems:
     """What lies open around a table, with values or without them, as ``[chista] mask_values`` says."""
-    return OpenItems(overview, target, reading.masked())
+    return OpenItems(overview, target, options.masked())
 
 
 def _of_table(name: str, read: Callable[[Overview, str], Any]) -> None:

@@ -9,8 +9,9 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_chista.archive.overview import LIMITS, Overview, has_state
-from airflow_provider_chista.clickhouse.control import DEFAULT_DATABASE, Control
+from airflow_provider_chista.clickhouse.control import Control
 from airflow_provider_chista.errors import FatalError
+from airflow_provider_chista.hooks import options
 from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
 
 OPTION = "page_connections"
@@ -24,11 +25,6 @@ def connections() -> list[str]:
     """ClickHouse connection ids that the page reads, by ``[chista] page_connections``; the first is shown first."""
     listed: str = conf.get("chista", OPTION, fallback=ChistaClickHouseHook.default_conn_name)
     return [name.strip() for name in listed.split(",") if name.strip()]
-
-
-def masked() -> bool:
-    """Whether people see no values, by ``[chista] mask_values``."""
-    return bool(conf.getboolean("chista", "mask_values", fallback=False))
 
 
 @contextmanager
@@ -56,7 +52,7 @@ def opened(connection: str, dags: Set[str]) -> Iterator[Overview]:
             f"Airflow has no connection {name!r}; make it, or name another one in [chista] {OPTION}"
         ) from error
     try:
-        control = Control(client, conf.get("chista", "state_database", fallback=DEFAULT_DATABASE))
+        control = Control(client, options.state_database())
         if not has_state(control):
             raise NothingYetError(
                 f"ClickHouse (connection {name}) has no state tables in the database {control.database}, or its user may not "

@@ -17,6 +17,7 @@ from airflow_provider_chista.errors import FatalError
 from airflow_provider_chista.hooks.clickhouse import ChistaClickHouseHook
 from airflow_provider_chista.hooks.kafka_connect import KafkaConnectHook
 from airflow_provider_chista.links import LINKS
+from airflow_provider_chista.operators.approve import ApprovePurgeOperator
 from airflow_provider_chista.operators.audit import AuditArchiveOperator
 from airflow_provider_chista.operators.connector import RegisterConnectorOperator
 from airflow_provider_chista.operators.deadletters import ReplayDeadLettersOperator
@@ -126,6 +127,26 @@ def test_what_has_no_window_leads_to_what_is_known_of_its_table(
     assert "AND window" not in sql
 
 
+def test_an_approval_leads_to_its_windows_entries(define: Any) -> None:
+    define()
+    approval = {"verify_id": "v", **PAIR, **WINDOW}
+    sql = query(addresses(ApprovePurgeOperator, **approval)["ClickHouse query"])
+    assert "FROM `chista`.`ledger`\nWHERE target = 'archive.o\\'rders'\n" in sql
+    assert "AND window = 'day:2024-01-01T00:00:00+00:00/2024-01-02T00:00:00+00:00'" in sql
+
+
+def test_an_audit_leads_to_the_audits_of_its_tables(define: Any) -> None:
+    define()
+    tables = {"shop.orders": "archive.o'rders", "shop.b": "archive.b"}
+    found = addresses(AuditArchiveOperator, tables=tables, **STREAM)
+    assert found["Connector"] == STATUS
+    named = "WHERE stage = 'audited'\n  AND target IN ('archive.o\\'rders', 'archive.b')\n"
+    assert named in query(found["ClickHouse query"])
+    every = addresses(AuditArchiveOperator)
+    assert every["Connector"] == ""
+    assert "WHERE stage = 'audited'\nORDER" in query(every["ClickHouse query"])
+
+
 def test_no_address_has_a_password_or_a_user_in_it(define: Any) -> None:
     define(PAGES)
     for address in addresses(VerifyArchiveOperator, **STREAM, **PAIR, **WINDOW).values():
@@ -146,7 +167,6 @@ def test_a_link_that_cannot_be_made_costs_the_task_nothing(define: Any) -> None:
 def test_a_task_whose_work_never_began_has_none() -> None:
     task: Any = DrainTopicOperator(task_id="t", topic_prefix="p", source_conn_id="s", **PAIR)
     assert [link.get_link(task, ti_key=None) for link in task.operator_extra_links] == ["", ""]
-    assert list(AuditArchiveOperator.operator_extra_links) == []
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.integration.operators.test_drain import Topic
 from tests.integration.support import services
 from tests.integration.support.engines import Connector
 from tests.integration.support.tasks import context
-from tests.unit.operators.statsd import StatsD, receiving
+from tests.unit.statsd import StatsD, receiving
 
 ROWS = 100
 MINE = Asset("mine")

@@ -38,8 +38,8 @@ from airflow_provider_chista.debezium.settings import (
     Fixed,
 )
 from airflow_provider_chista.hooks.kafka import REQUIRED
+from airflow_provider_chista.metrics import METRICS, TAGS
 from airflow_provider_chista.model import TableId
-from airflow_provider_chista.operators.metrics import METRICS, TAGS
 from airflow_provider_chista.sources import Role, engine
 from stack.cli import _COMMANDS
 from stack.ports import DEFAULT_BASE_PORT, OFFSETS

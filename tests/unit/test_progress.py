@@ -19,7 +19,7 @@ from airflow.sdk.execution_time.comms import CommsDecoder, _ResponseFrame
 from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
 
 from airflow_provider_chista.archive.progress import Progress
-from airflow_provider_chista.operators.progress import Reporter
+from airflow_provider_chista.progress import Reporter
 from tests.unit.docs.pages import code, page, rows, sections
 
 LOG: Any = logging.getLogger("tests.progress")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_chista import metrics
 from airflow_provider_chista.archive.report import DrainReport
-from airflow_provider_chista.operators import metrics
+from airflow_provider_chista.metrics import METRICS, Kind, Meter
 from airflow_provider_chista.operators.drain import Batches
-from airflow_provider_chista.operators.metrics import METRICS, Kind, Meter
-from airflow_provider_chista.operators.progress import Reporter
-from tests.unit.operators.statsd import initialize, receiving
+from airflow_provider_chista.progress import Reporter
+from tests.unit.statsd import initialize, receiving
 
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="shop", task_id="orders.drain")}
 TAGGED = ",table=shop.orders,target=archive.orders,dag_id=shop,task_id=orders.drain"
