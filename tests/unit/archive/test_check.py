@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def test_parts_are_shared_out_in_order_and_the_first_error_ends_them() -> None:
         begun.append(part)
         if part == 3:
             raise FatalError("three")
+        time.sleep(0.005)  # or one thread does them all before the other one has its turn
         return part * 10
 
     assert share_out(work, [0, 1, 2], 2) == [0, 10, 20]
