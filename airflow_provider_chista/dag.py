@@ -111,7 +111,10 @@ WINDOW_PARAMS: dict[str, Param] = {
 DEFAULT_ARGS: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=15)}
 """What every task gets that is not told otherwise."""
 
-TO_THE_BARRIER: dict[str, Any] = {"max_rows": 2**48, "max_bytes": 2**60, "max_seconds": 7 * 86_400.0}
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""A start date that is before every row, since Airflow gives runs before it no tasks."""
+
+_TO_THE_BARRIER: dict[str, Any] = {"max_rows": 2**48, "max_bytes": 2**60, "max_seconds": 7 * 86_400.0}
 """Limits of a drain that what follows it waits for: the barrier alone ends it."""
 
 _MEASURED = ("max_lag", "max_load", "lag_conn_ids")
@@ -133,7 +136,7 @@ def archive_dag(
     publication: str = "chista",
     retention: timedelta = timedelta(days=365),
     cron: str | None = "@daily",
-    start_date: datetime = datetime(1970, 1, 1, tzinfo=UTC),
+    start_date: datetime = LONG_AGO,
     kafka_conn_id: str = "kafka_default",
     kafka_connect_conn_id: str = "kafka_connect_default",
     clickhouse_conn_id: str = "clickhouse_default",
@@ -324,15 +327,18 @@ def _checked_throttle(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given)
 
 
+def up_to(captured: SourceCapturedSensor) -> dict[str, Any]:
+    """Arguments of a drain: whose topics, and that it ends at the barrier that this sensor found."""
+    return {"topic_prefix": captured.topic_prefix, "barrier": captured.output, **_TO_THE_BARRIER}
+
+
 def _archive(
     table: ArchiveTable, captured: SourceCapturedSensor, stream: Mapping[str, Any], shared: Mapping[str, Any]
 ) -> VerifyArchiveOperator:
     """Drain to the barrier, wait for it, verify."""
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
-    ends: dict[str, Any] = {"topic_prefix": stream["topic_prefix"], "barrier": captured.output}
-    drain = DrainTopicOperator(
-        task_id="drain", on_truncate=table.on_truncate, **ends, **TO_THE_BARRIER, **pair
-    )
+    drain = DrainTopicOperator(task_id="drain", on_truncate=table.on_truncate, **up_to(captured), **pair)
+    ends: dict[str, Any] = {"topic_prefix": captured.topic_prefix, "barrier": captured.output}
     drained = TopicDrainedSensor(task_id="drained", **ends, **pair)
     verify = VerifyArchiveOperator(
         task_id="verify", time_column=table.time_column, repair=table.repair, **stream, **pair
@@ -352,7 +358,6 @@ def _purge(
 ) -> tuple[PurgeSourceOperator, SealArchiveOperator]:
     """Ask, delete, wait for the deletes to come back, seal."""
     window: dict[str, Any] = {"table": table.source, "target": table.target, "time_column": table.time_column}
-    prefix = stream["topic_prefix"]
     proof = f"{{{{ ti.xcom_pull(task_ids='{verify.task_id}')['verify_id'] }}}}"
     approve = ApprovePurgeOperator(
         task_id="approve",
@@ -374,10 +379,9 @@ def _purge(
         **shared,
     )
     captured = SourceCapturedSensor(task_id="purge_captured", tables=[table.source], **stream, **shared)
-    ends: dict[str, Any] = {"topic_prefix": prefix, "barrier": captured.output}
     pair: dict[str, Any] = {"table": table.source, "target": table.target, **shared}
     drain = DrainTopicOperator(
-        task_id="drain_deletes", on_truncate=table.on_truncate, **ends, **TO_THE_BARRIER, **pair
+        task_id="drain_deletes", on_truncate=table.on_truncate, **up_to(captured), **pair
     )
     seal = SealArchiveOperator(
         task_id="seal", purge_conn_id=purge_conn_id, verify_id=proof, **stream, **window, **shared

@@ -9,18 +9,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import DAG, Param
 
-from airflow_provider_chista.dag import DEFAULT_ARGS, TO_THE_BARRIER, WINDOW_PARAMS, ArchiveTable
+from airflow_provider_chista.dag import DEFAULT_ARGS, LONG_AGO, WINDOW_PARAMS, ArchiveTable, up_to
 from airflow_provider_chista.operators.audit import AuditArchiveOperator
 from airflow_provider_chista.operators.drain import DrainTopicOperator
 from airflow_provider_chista.operators.restore import RestoreRowsOperator
 from airflow_provider_chista.sensors.capture import SourceCapturedSensor
 
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT: dict[str, Any] = {"type": ["null", "string"]}
 """A field that may stay empty; Airflow's form insists on every other one."""
 _WINDOW = {
@@ -110,21 +108,10 @@ def restore_dag(
         "archived": {table.source: table.target for table in tables},
         "time_columns": {table.source: table.time_column or "" for table in tables},
     }
-    with DAG(
-        dag_id,
-        schedule=None,
-        start_date=dag_kwargs.pop("start_date", _LONG_AGO),
-        catchup=False,
-        params={**form, **dag_kwargs.pop("params", {})},
-        default_args={**DEFAULT_ARGS, **(default_args or {})},
-        max_active_runs=dag_kwargs.pop("max_active_runs", 1),
-        tags=dag_kwargs.pop("tags", ["chista", "restore"]),
-        doc_md=dag_kwargs.pop("doc_md", _RESTORES),
-        user_defined_macros={**macros, **dag_kwargs.pop("user_defined_macros", {})},
-        **dag_kwargs,
-    ) as dag:
+    dag_kwargs["user_defined_macros"] = {**macros, **dag_kwargs.get("user_defined_macros", {})}
+    with _dag(dag_id, None, form, default_args, "restore", _RESTORES, dag_kwargs) as dag:
         before = SourceCapturedSensor(task_id="source_captured", **stream, **systems)
-        drain = DrainTopicOperator(task_id="drain", **_up_to(before), **pair, **systems)
+        drain = DrainTopicOperator(task_id="drain", **up_to(before), **pair, **systems)
         restore = RestoreRowsOperator(
             task_id="restore",
             restore_conn_id=restore_conn_id,
@@ -136,14 +123,9 @@ def restore_dag(
             **systems,
         )
         behind = SourceCapturedSensor(task_id="restore_captured", **stream, **systems)
-        inserts = DrainTopicOperator(task_id="drain_inserts", **_up_to(behind), **pair, **systems)
+        inserts = DrainTopicOperator(task_id="drain_inserts", **up_to(behind), **pair, **systems)
         before >> drain >> restore >> behind >> inserts
     return dag
-
-
-def _up_to(captured: SourceCapturedSensor) -> dict[str, Any]:
-    """Where a drain reads, and how far."""
-    return {"topic_prefix": captured.topic_prefix, "barrier": captured.output, **TO_THE_BARRIER}
 
 
 def audit_dag(
@@ -174,18 +156,7 @@ def audit_dag(
     :param default_args: over the defaults of 5 retries, 15 seconds apart.
     :param dag_kwargs: further arguments of the Dag.
     """
-    with DAG(
-        dag_id,
-        schedule=cron,
-        start_date=dag_kwargs.pop("start_date", _LONG_AGO),
-        catchup=False,
-        params={**_WINDOW, **dag_kwargs.pop("params", {})},
-        default_args={**DEFAULT_ARGS, **(default_args or {})},
-        max_active_runs=dag_kwargs.pop("max_active_runs", 1),
-        tags=dag_kwargs.pop("tags", ["chista", "audit"]),
-        doc_md=dag_kwargs.pop("doc_md", _AUDITS),
-        **dag_kwargs,
-    ) as dag:
+    with _dag(dag_id, cron, _WINDOW, default_args, "audit", _AUDITS, dag_kwargs) as dag:
         AuditArchiveOperator.partial(
             task_id="audit",
             source_conn_id=source_conn_id,
@@ -200,3 +171,23 @@ def audit_dag(
             map_index_template="{{ task.tables | join }}",
         ).expand(tables=[{table.source: table.target} for table in tables])
     return dag
+
+
+def _dag(
+    dag_id: str,
+    cron: str | None,
+    form: Mapping[str, Param],
+    default_args: Mapping[str, Any] | None,
+    tag: str,
+    doc_md: str,
+    given: Mapping[str, Any],
+) -> DAG:
+    """A Dag with this form and what restores and audits have alike; ``given`` wins, and its params are added."""
+    usual = {"start_date": LONG_AGO, "max_active_runs": 1, "tags": ["chista", tag], "doc_md": doc_md}
+    return DAG(
+        dag_id,
+        schedule=cron,
+        catchup=False,
+        default_args={**DEFAULT_ARGS, **(default_args or {})},
+        **{**usual, **given, "params": {**form, **given.get("params", {})}},
+    )

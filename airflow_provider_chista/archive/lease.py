@@ -146,7 +146,7 @@ class Lease:
 
     def _done(self, partition: int) -> dict[str, int]:
         if self._report is None:
-            return {"first": 0, "next_offset": 0, "end_offset": 0}
+            return {}
         return {
             "first": self._first_offsets[partition],
             "next_offset": self._report.next_offsets[partition],

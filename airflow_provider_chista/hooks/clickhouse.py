@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 
 from airflow_provider_chista.errors import FatalError
 
@@ -106,8 +106,7 @@ class ChistaClickHouseHook(BaseHook):
     @property
     def address(self) -> tuple[str, int]:
         """Host and HTTP port of the connection."""
-        connection = self.get_connection(self.clickhouse_conn_id)
-        return connection.host or "localhost", connection.port or 8123
+        return _address(self.get_connection(self.clickhouse_conn_id))
 
     def query_page(self, query: str) -> str:
         """ClickHouse's own SQL page ``/play`` with a query written into it; who opens it runs that by a user of theirs.
@@ -116,8 +115,8 @@ class ChistaClickHouseHook(BaseHook):
 
         :raises FatalError: the field is no address, or has a user or a password in it.
         """
-        extra = self.get_connection(self.clickhouse_conn_id).extra_dejson
-        host, port = self.address
+        connection = self.get_connection(self.clickhouse_conn_id)
+        extra, (host, port) = connection.extra_dejson, _address(connection)
         host = f"[{host}]" if ":" in host else host
         scheme = "https" if extra.get("secure") is True else "http"
         url = str(extra.get("chista_url") or f"{scheme}://{host}:{port}")
@@ -145,3 +144,7 @@ class ChistaClickHouseHook(BaseHook):
                 f"extra field {ignored[0]!r} of connection {self.clickhouse_conn_id} would be ignored; "
                 f'write it into the field \'client_kwargs\': {{"{ignored[0]}": "..."}}'
             )
+
+
+def _address(connection: Connection) -> tuple[str, int]:
+    return connection.host or "localhost", connection.port or 8123
